@@ -1,0 +1,280 @@
+//! The one error type: misuse of the library, or an environment that does not play along.
+//!
+//! How a task ends is never an error: see [`Outcome`](crate::Outcome).
+
+use crate::unit::TaskId;
+use std::path::PathBuf;
+use std::{fmt, io};
+
+/// The result of whatever can go wrong before a task runs, or beside it.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Something that could not be done: what was wrong, where, and what would be right.
+///
+/// One word in size, so that a `Result` costs nothing to pass on.
+pub struct Error {
+    /// What happened; boxed, because it is rare and large.
+    kind: Box<ErrorKind>,
+}
+
+/// What went wrong.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A module's file could not be read.
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A module's file is larger than any module may be.
+    TooLarge {
+        /// The file.
+        module: String,
+        /// The largest size that is read, in bytes.
+        limit: u64,
+    },
+    /// The file is empty.
+    EmptyFile {
+        /// The file.
+        module: String,
+    },
+    /// The content is neither the binary nor the text format.
+    NotWasm {
+        /// The file.
+        module: String,
+    },
+    /// The text format has a syntax error.
+    Text {
+        /// The file.
+        module: String,
+        /// What is wrong, with line, column and the line itself.
+        message: String,
+    },
+    /// The file is a component, and this library runs core modules.
+    Component {
+        /// The file.
+        module: String,
+    },
+    /// The binary is cut off, damaged, or not valid.
+    Malformed {
+        /// The file.
+        module: String,
+        /// What is wrong, and at which offset.
+        message: String,
+    },
+    /// The module imports what nothing provides.
+    UnknownImports {
+        /// The file.
+        module: String,
+        /// Each of them: `"module" "name" (type)`.
+        imports: Vec<String>,
+    },
+    /// An import is provided, but as something else.
+    ImportMismatch {
+        /// The file.
+        module: String,
+        /// Which one, what was wanted and what was provided.
+        message: String,
+    },
+    /// The module exports nothing of that name.
+    NoSuchExport {
+        /// The file.
+        module: String,
+        /// The name that was asked for.
+        export: String,
+        /// The functions that it does export, with their signatures.
+        functions: Vec<String>,
+    },
+    /// The export is no function.
+    NotAFunction {
+        /// The file.
+        module: String,
+        /// The name that was asked for.
+        export: String,
+        /// What it is: a memory, a global, a table.
+        actual: &'static str,
+    },
+    /// The arguments do not fit the function, or its signature has types that a host cannot pass.
+    Signature {
+        /// The file.
+        module: String,
+        /// The function with its signature.
+        signature: String,
+        /// What does not fit.
+        message: String,
+    },
+    /// A function of that name is defined already, or a definition is not possible.
+    Definition {
+        /// What was to be defined.
+        name: String,
+        /// Why it was not.
+        message: String,
+    },
+    /// The engine cannot be set up as asked.
+    Engine {
+        /// Which setting, and why.
+        message: String,
+    },
+    /// There is no such task, or its outcome has been taken.
+    NoSuchTask(TaskId),
+    /// The task has ended.
+    TaskEnded(TaskId),
+    /// The policy does not take the task, or not with these parameters.
+    Refused {
+        /// The policy.
+        policy: &'static str,
+        /// Why.
+        message: String,
+    },
+    /// The instance is in the middle of another call.
+    InstanceBusy {
+        /// The module of the instance.
+        module: String,
+    },
+    /// The instance was lost with a call that did not return.
+    InstanceGone {
+        /// The module of the instance.
+        module: String,
+    },
+    /// The export is no memory.
+    NoSuchMemory {
+        /// The module of the instance.
+        module: String,
+        /// The name that was asked for.
+        export: String,
+    },
+    /// An access by the host reaches past the end of a memory.
+    OutOfBounds {
+        /// The module of the instance.
+        module: String,
+        /// What was accessed, and how large the memory is.
+        message: String,
+    },
+    /// The instance could not be made.
+    Instantiation {
+        /// The file.
+        module: String,
+        /// Why.
+        message: String,
+    },
+}
+
+impl Error {
+    /// What went wrong, to be matched on.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Error {
+        Error { kind: Box::new(kind) }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.kind() {
+            ErrorKind::Read { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind() {
+            ErrorKind::Read { path, source } => write!(f, "{}: {source}", path.display()),
+            ErrorKind::TooLarge { module, limit } => {
+                write!(
+                    f,
+                    "{module}: larger than {limit} bytes, the largest module that is read"
+                )
+            }
+            ErrorKind::EmptyFile { module } => {
+                write!(f, "{module}: the file is empty; a WebAssembly module is wanted")
+            }
+            ErrorKind::NotWasm { module } => write!(
+                f,
+                "{module}: not a WebAssembly module: neither the binary format (it does not start with \"\\0asm\") nor text (it is not UTF-8)"
+            ),
+            ErrorKind::Text { module, message } => {
+                write!(f, "{module}: not a WebAssembly module in the text format: {message}")
+            }
+            ErrorKind::Component { module } => write!(
+                f,
+                "{module}: this is a component; a core module is wanted (compilers make one for wasm32-unknown-unknown or wasm32-wasip1)"
+            ),
+            ErrorKind::Malformed { module, message } => {
+                write!(f, "{module}: truncated or malformed WebAssembly: {message}")
+            }
+            ErrorKind::UnknownImports { module, imports } => {
+                write!(f, "{module}: imports that nothing provides: {}", imports.join(", "))
+            }
+            ErrorKind::ImportMismatch { module, message }
+            | ErrorKind::OutOfBounds { module, message }
+            | ErrorKind::Instantiation { module, message } => {
+                write!(f, "{module}: {message}")
+            }
+            ErrorKind::NoSuchExport {
+                module,
+                export,
+                functions,
+            } => {
+                write!(f, "{module}: no export named '{export}'; ")?;
+                if functions.is_empty() {
+                    f.write_str("the module exports no function")
+                } else {
+                    write!(f, "it exports {}", functions.join(", "))
+                }
+            }
+            ErrorKind::NotAFunction { module, export, actual } => {
+                write!(f, "{module}: the export '{export}' is a {actual}, not a function")
+            }
+            ErrorKind::Signature {
+                module,
+                signature,
+                message,
+            } => {
+                write!(f, "{module}: {message}; the signature is {signature}")
+            }
+            ErrorKind::Definition { name, message } => write!(f, "cannot define {name}: {message}"),
+            ErrorKind::Engine { message } => write!(f, "cannot set up the engine: {message}"),
+            ErrorKind::NoSuchTask(id) => {
+                write!(f, "there is no task {id}, or its outcome has been taken")
+            }
+            ErrorKind::TaskEnded(id) => write!(f, "task {id} has ended"),
+            ErrorKind::Refused { policy, message } => {
+                write!(f, "the policy {policy} does not take the task: {message}")
+            }
+            ErrorKind::NoSuchMemory { module, export } => write!(f, "{module}: no memory is exported as '{export}'"),
+            ErrorKind::InstanceBusy { module } => write!(
+                f,
+                "{module}: the instance is in the middle of another call; wait for its outcome, or make a second instance"
+            ),
+            ErrorKind::InstanceGone { module } => write!(
+                f,
+                "{module}: the instance was lost with a call that did not return; make a new one"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_word() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}

@@ -1,0 +1,166 @@
+//! The settings under which modules compile and run: deterministic, metered, and nothing global.
+
+use crate::error::{ErrorKind, Result};
+use std::num::NonZeroUsize;
+
+/// The version of Wasmtime that runs the guests.
+pub const WASMTIME_VERSION: &str = env!("FUELSCHED_WASMTIME_VERSION");
+
+/// Room on a fiber's stack beyond what the guest may use. Host functions run on the guest's fiber, and an overflow of the fiber
+/// itself would abort the process. Address space only, until it is touched.
+const HOST_STACK: usize = 512 * 1024;
+
+/// The stacks that can be asked for: enough to call anything, and little enough that many fit an address space.
+const STACK_RANGE: std::ops::RangeInclusive<usize> = 16 * 1024..=256 * 1024 * 1024;
+
+/// How an [`Engine`] is set up. The default is a deterministic one.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Bytes of stack that a guest may use.
+    max_stack: usize,
+    /// Whether compiling a module uses all cores.
+    parallel_compilation: bool,
+    /// Whether guests are metered.
+    metering: bool,
+    /// Where instances and stacks come from.
+    allocation: Allocation,
+}
+
+/// Where the memory of instances and their stacks comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Allocation {
+    /// From the system, for each task, and back to it. No limits of its own.
+    #[default]
+    OnDemand,
+    /// From a pool reserved when the engine is made: faster to start, with fixed limits. A task beyond them ends as `failed`.
+    Pooling {
+        /// How many instances, memories, tables and stacks there are at most.
+        tasks: u32,
+        /// How large a memory can get, in bytes, beside the limit of each task.
+        max_memory: usize,
+    },
+}
+
+impl Default for EngineConfig {
+    fn default() -> EngineConfig {
+        EngineConfig {
+            max_stack: 512 * 1024,
+            parallel_compilation: false,
+            metering: true,
+            allocation: Allocation::OnDemand,
+        }
+    }
+}
+
+impl EngineConfig {
+    /// Bytes of stack that a guest may use before it traps with `call stack exhausted`: 512 KiB, unless set; from 16 KiB to 256 MiB.
+    #[must_use]
+    pub fn max_stack(mut self, bytes: usize) -> EngineConfig {
+        self.max_stack = bytes;
+        self
+    }
+
+    /// Whether compiling one module uses all cores, which starts a global pool of threads. Off, unless set.
+    #[must_use]
+    pub fn parallel_compilation(mut self, on: bool) -> EngineConfig {
+        self.parallel_compilation = on;
+        self
+    }
+
+    /// Whether guests are metered. On, unless turned off to measure what metering costs: **an unmetered guest is never preempted**,
+    /// uses no fuel as far as anybody can tell, and runs as long as it likes.
+    #[must_use]
+    pub fn metering(mut self, on: bool) -> EngineConfig {
+        self.metering = on;
+        self
+    }
+
+    /// Where instances and stacks come from: from the system on demand, unless set.
+    #[must_use]
+    pub fn allocation(mut self, allocation: Allocation) -> EngineConfig {
+        self.allocation = allocation;
+        self
+    }
+
+    /// The same in Wasmtime's terms.
+    fn to_wasmtime(&self) -> wasmtime::Config {
+        let mut config = wasmtime::Config::new();
+        config
+            .consume_fuel(self.metering)
+            // The same bits on every machine.
+            .cranelift_nan_canonicalization(true)
+            .relaxed_simd_deterministic(true)
+            // Data segments cost fuel by the byte everywhere, or nowhere: with images it would depend on the segment.
+            .memory_init_cow(false)
+            .max_wasm_stack(self.max_stack)
+            .async_stack_size(self.max_stack + HOST_STACK)
+            // The innermost frame says where a trap happened; a recursion bomb has 100,000 of them.
+            .wasm_backtrace_max_frames(NonZeroUsize::new(1))
+            .parallel_compilation(self.parallel_compilation);
+        if let Allocation::Pooling { tasks, max_memory } = self.allocation {
+            let mut pool = wasmtime::PoolingAllocationConfig::new();
+            pool.total_core_instances(tasks)
+                .total_memories(tasks)
+                .total_tables(tasks)
+                .total_stacks(tasks)
+                .max_memory_size(max_memory);
+            config.allocation_strategy(pool);
+        }
+        config
+    }
+}
+
+/// Compiles modules and holds what they share. Clones are the same engine.
+///
+/// Making the first one installs Wasmtime's handlers for the signals that traps raise, for the whole process; it is the only global
+/// thing that this library does unless it is asked to.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// Wasmtime's.
+    inner: wasmtime::Engine,
+    /// Whether guests are metered.
+    metering: bool,
+}
+
+impl Engine {
+    /// An engine with these settings.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Engine`]: the stack is out of range, or the pool is larger than the address space.
+    pub fn new(config: &EngineConfig) -> Result<Engine> {
+        if !STACK_RANGE.contains(&config.max_stack) {
+            return Err(ErrorKind::Engine {
+                message: format!(
+                    "a stack of {} bytes is out of range; it can be {} to {} bytes",
+                    config.max_stack,
+                    STACK_RANGE.start(),
+                    STACK_RANGE.end()
+                ),
+            }
+            .into());
+        }
+        match wasmtime::Engine::new(&config.to_wasmtime()) {
+            Ok(inner) => Ok(Engine {
+                inner,
+                metering: config.metering,
+            }),
+            Err(error) => Err(ErrorKind::Engine {
+                message: format!("{error:#}"),
+            }
+            .into()),
+        }
+    }
+
+    /// Wasmtime's engine, for what this library does not wrap.
+    #[must_use]
+    pub fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.inner
+    }
+
+    /// Whether guests are metered.
+    #[must_use]
+    pub fn metering(&self) -> bool {
+        self.metering
+    }
+}

@@ -1,0 +1,114 @@
+//! The exact ledger: fuel is read when a guest is left and granted when it is entered again, through Wasmtime's call hook.
+//!
+//! While a task is suspended its future holds the store, so nobody outside can read or write its fuel. The hook can:
+//!
+//! ```text
+//!   guest                     Wasmtime                      hook                          executor
+//!   ───────────────────────────────────────────────────────────────────────────────────────────────
+//!   fuel runs out ─────────►  out_of_gas ── CallingHost ─►  reads the fuel, records it
+//!                             refuels, returns Pending ──────────────────────────────────► charges, picks …
+//!                             the fiber goes on  ◄──────────────────────────────────────── begin(grant), poll
+//!   goes on  ◄──────────────  ReturningFromHost ─────────►  a new slice: sets the interval
+//! ```
+//!
+//! It is not a hook on fuel, though: it fires just the same around imports, `memory.grow` and others, where the guest may still hold
+//! its counter in a register, to overwrite whatever is written here. So:
+//!
+//! * **Reading** is always harmless. Where the counter is stale, a later reading corrects it before anybody looks: the executor looks
+//!   only when a poll has ended, and a poll ends at a yield (the counter was just written back) or with the call.
+//! * **Writing** happens in one place, [`on_event`], and only when a slice has begun since the guest was left: then it was left
+//!   by a yield, with its counter written back, and reads the counter again when it goes on.
+//! * A future that is dropped unwinds its fiber, and the hook fires on the way. No slice has begun, so it writes nothing.
+
+use super::limits::{Limiter, Limits};
+use crate::ledger::Meter;
+use crate::unit::Fuel;
+use std::sync::Arc;
+use wasmtime::{CallHook, Store, StoreContextMut};
+
+/// What a store is filled with. A guest could not use it up in a century; its budget is the ledger's affair.
+const TANK: u64 = 1 << 62;
+
+/// What lives in each task's store: the library's own state, and the embedder's data.
+#[derive(Debug)]
+pub struct HostState<D = ()> {
+    /// The embedder's data: what host functions find in `caller.data_mut().data`.
+    pub data: D,
+    /// Where the fuel is recorded; another one for each call on an instance that stays.
+    meter: Arc<Meter>,
+    /// The slice in which the guest was left.
+    left_in: u64,
+    /// The interval that Wasmtime has been given.
+    interval: Fuel,
+    /// Whether the engine counts fuel.
+    metered: bool,
+    /// Memory, tables and instances.
+    limiter: Limiter,
+}
+
+/// A store for one guest, with hook and limits in place.
+pub(super) fn new_store<D: Send + 'static>(engine: &super::Engine, data: D, limits: Limits) -> Store<HostState<D>> {
+    let state = HostState {
+        data,
+        meter: Arc::default(),
+        left_in: 0,
+        interval: Fuel::ZERO,
+        metered: engine.metering(),
+        limiter: Limiter::new(limits),
+    };
+    let mut store = Store::new(engine.wasmtime(), state);
+    store.limiter(|state| &mut state.limiter);
+    if engine.metering() {
+        store.call_hook(on_event);
+    }
+    store
+}
+
+/// Begins a call: fills the tank, and gives the first slice its grant. Not called while a guest is on the stack.
+pub(super) fn begin<D: 'static>(store: &mut Store<HostState<D>>, meter: Arc<Meter>) -> wasmtime::Result<()> {
+    let (slice, grant) = (meter.slice(), meter.grant().max(Fuel(1)));
+    let state = store.data_mut();
+    state.meter = meter;
+    state.left_in = slice;
+    state.interval = grant;
+    if store.data().metered {
+        store.fuel_async_yield_interval(Some(grant.0))?;
+        store.set_fuel(TANK)?;
+    }
+    Ok(())
+}
+
+/// Ends a call, however it ended: records the fuel as it now stands.
+pub(super) fn end<D: 'static>(store: &Store<HostState<D>>) {
+    if let Ok(left) = store.get_fuel() {
+        store.data().meter.record(Fuel(TANK - left.min(TANK)));
+    }
+}
+
+/// Called by Wasmtime whenever control passes between guest and host.
+fn on_event<D: 'static>(mut cx: StoreContextMut<'_, HostState<D>>, event: CallHook) -> wasmtime::Result<()> {
+    match event {
+        CallHook::CallingHost => {
+            let left = cx.get_fuel()?;
+            let state = cx.data_mut();
+            state.left_in = state.meter.slice();
+            state.meter.record(Fuel(TANK - left.min(TANK)));
+        }
+        CallHook::ReturningFromHost => {
+            let state = cx.data_mut();
+            let slice = state.meter.slice();
+            if slice == state.left_in {
+                return Ok(());
+            }
+            state.left_in = slice;
+            let grant = state.meter.grant().max(Fuel(1));
+            // Wasmtime has refuelled with the interval that it has; the same again need not be said.
+            if grant != state.interval {
+                state.interval = grant;
+                cx.fuel_async_yield_interval(Some(grant.0))?;
+            }
+        }
+        CallHook::CallingWasm | CallHook::ReturningFromWasm => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,262 @@
+//! An instance that stays: called again and again, each call a task of its own, its memory kept between them.
+//!
+//! ```text
+//!            ① call                    ② the call returned
+//!   Idle ─────────────► Busy ──────────────────────────────► Idle
+//!                        │ │
+//!                        │ └── ③ dropped before its first poll ──► Idle
+//!                        └──── ④ ended in any other way ─────────► Gone
+//! ```
+//!
+//! ① `Instance::call`: the guest moves into the task's future. ② ③ ④ `Lease::drop`: it moves back, or is lost, because a guest that was
+//! stopped in the middle may have left its memory in any state.
+
+use super::hook;
+use super::program::{Guest, Program};
+use crate::error::{ErrorKind, Result};
+use crate::outcome::Outcome;
+use crate::task::Task;
+use crate::value::Value;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasmtime::{Extern, Memory};
+
+/// An instance that stays; `D` is the embedder's data in its store. Clones are the same instance.
+///
+/// ```
+/// use fuelsched::{Engine, EngineConfig, Executor, Module, Value};
+///
+/// # fn main() -> fuelsched::Result<()> {
+/// let engine = Engine::new(&EngineConfig::default())?;
+/// let counter = Module::from_bytes(&engine, "counter", br#"
+///     (module (global $n (mut i32) (i32.const 0))
+///       (func (export "update") (result i32)
+///         (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n)))
+/// "#)?;
+/// let npc = counter.instance()?;
+/// let mut sched = Executor::builder().build();
+/// for frame in 1..=3 {
+///     let id = sched.spawn(npc.call("update", &[]))?;
+///     sched.run();
+///     assert_eq!(sched.take_outcome(id).unwrap().values(), Some(&[Value::I32(frame)][..]));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Instance<D: 'static = ()> {
+    /// What it is an instance of.
+    program: Program<D>,
+    /// The guest, between calls.
+    state: Arc<Mutex<State<D>>>,
+}
+
+/// Where the guest is.
+enum State<D: 'static> {
+    /// Not made yet: the first call makes it, metered as part of that task.
+    New(D),
+    /// Here.
+    Idle(Box<Guest<D>>),
+    /// In the future of a call.
+    Busy,
+    /// Lost.
+    Gone,
+}
+
+/// A guest on loan to the future of a call; gives it back when it is dropped.
+struct Lease<D: 'static> {
+    /// Where to.
+    home: Arc<Mutex<State<D>>>,
+    /// What; `Gone` from the first poll on, until the call has returned.
+    state: State<D>,
+}
+
+impl<D: 'static> Drop for Lease<D> {
+    fn drop(&mut self) {
+        *lock(&self.home) = self.take();
+    }
+}
+
+impl<D: 'static> Lease<D> {
+    /// Takes the guest for the call. From here on it is lost, unless it is given back.
+    fn take(&mut self) -> State<D> {
+        std::mem::replace(&mut self.state, State::Gone)
+    }
+
+    /// Gives the guest back.
+    fn give_back(mut self, guest: Box<Guest<D>>) {
+        self.state = State::Idle(guest);
+    }
+}
+
+/// The state. Nothing that can panic runs while it is locked except the embedder's closures, which leave it whole.
+fn lock<D>(state: &Mutex<State<D>>) -> MutexGuard<'_, State<D>> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<D: Send + 'static> Instance<D> {
+    /// An instance that its first call will make.
+    pub(super) fn new(program: Program<D>, data: D) -> Instance<D> {
+        Instance {
+            program,
+            state: Arc::new(Mutex::new(State::New(data))),
+        }
+    }
+
+    /// A call of an export. It ends with the instance idle again if it returns, and with the instance gone if it does not.
+    ///
+    /// What is wrong with the call is said when it is spawned: what [`Program::call`] says, and [`ErrorKind::InstanceBusy`],
+    /// [`ErrorKind::InstanceGone`].
+    pub fn call(&self, export: &str, args: &[Value]) -> Task {
+        let checked = self
+            .program
+            .entry(export, args)
+            .and_then(|entry| Ok((entry, self.lend()?)));
+        let (entry, mut lease) = match checked {
+            Ok(checked) => checked,
+            Err(error) => return Task::from_error(error),
+        };
+        let program = self.program.clone();
+        Task::from_future(move |meter| async move {
+            let guest = match lease.take() {
+                State::New(data) => program.start(data, &meter).await.map(Box::new),
+                State::Idle(mut guest) => match hook::begin(&mut guest.store, meter) {
+                    Ok(()) => Ok(guest),
+                    Err(error) => Err(super::program::ended_by(&error)),
+                },
+                State::Busy | State::Gone => unreachable!("a lease is of a guest"),
+            };
+            let mut guest = match guest {
+                Ok(guest) => guest,
+                Err(outcome) => return outcome,
+            };
+            let outcome = guest.call(&entry).await;
+            if matches!(outcome, Outcome::Returned(_)) {
+                lease.give_back(guest);
+            }
+            outcome
+        })
+    }
+
+    /// Takes the guest out, for a call.
+    fn lend(&self) -> Result<Lease<D>> {
+        let mut state = lock(&self.state);
+        self.available(&state)?;
+        Ok(Lease {
+            home: self.state.clone(),
+            state: std::mem::replace(&mut *state, State::Busy),
+        })
+    }
+
+    /// Whether it can be called now: no call is under way, and none has lost it.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.available(&lock(&self.state)).is_ok()
+    }
+
+    /// Reads or changes the embedder's data.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InstanceBusy`] during a call, [`ErrorKind::InstanceGone`] after one that did not return.
+    pub fn with_data<R>(&self, f: impl FnOnce(&mut D) -> R) -> Result<R> {
+        let mut state = lock(&self.state);
+        self.available(&state)?;
+        match &mut *state {
+            State::New(data) => Ok(f(data)),
+            State::Idle(guest) => Ok(f(&mut guest.store.data_mut().data)),
+            State::Busy | State::Gone => unreachable!("checked above"),
+        }
+    }
+
+    /// Copies bytes out of an exported memory. Before the first call there is no memory yet.
+    ///
+    /// # Errors
+    /// Those of [`Instance::with_data`]; [`ErrorKind::NoSuchMemory`]; [`ErrorKind::OutOfBounds`].
+    pub fn read_memory(&self, export: &str, offset: usize, into: &mut [u8]) -> Result<()> {
+        let len = into.len();
+        self.with_memory(export, |memory, guest| {
+            let read = memory.read(&guest.store, offset, into);
+            read.map_err(|_| self.out_of_bounds("read", offset, len, memory.data_size(&guest.store)))
+        })
+    }
+
+    /// Copies bytes into an exported memory. Before the first call there is no memory yet.
+    ///
+    /// # Errors
+    /// As [`Instance::read_memory`].
+    pub fn write_memory(&self, export: &str, offset: usize, from: &[u8]) -> Result<()> {
+        self.with_memory(export, |memory, guest| {
+            let written = memory.write(&mut guest.store, offset, from);
+            written.map_err(|_| self.out_of_bounds("write", offset, from.len(), memory.data_size(&guest.store)))
+        })
+    }
+
+    /// Does something with an exported memory of the idle guest.
+    fn with_memory<R>(
+        &self,
+        export: &str,
+        f: impl FnOnce(Memory, &mut Guest<D>) -> std::result::Result<R, ErrorKind>,
+    ) -> Result<R> {
+        let mut state = lock(&self.state);
+        self.available(&state)?;
+        let memory = match &mut *state {
+            State::Idle(guest) => {
+                let found = guest
+                    .instance
+                    .get_export(&mut guest.store, export)
+                    .and_then(Extern::into_memory);
+                found.map(|memory| (memory, guest))
+            }
+            _ => None,
+        };
+        match memory {
+            Some((memory, guest)) => Ok(f(memory, guest)?),
+            None => Err(ErrorKind::NoSuchMemory {
+                module: self.program.module().name().into(),
+                export: super::signature::escape(export).to_string(),
+            }
+            .into()),
+        }
+    }
+
+    /// An error unless the guest is here, or not made yet.
+    fn available(&self, state: &State<D>) -> Result<()> {
+        let module = self.program.module().name().to_string();
+        match state {
+            State::New(_) | State::Idle(_) => Ok(()),
+            State::Busy => Err(ErrorKind::InstanceBusy { module }.into()),
+            State::Gone => Err(ErrorKind::InstanceGone { module }.into()),
+        }
+    }
+
+    /// An access past the end.
+    fn out_of_bounds(&self, what: &str, offset: usize, len: usize, size: usize) -> ErrorKind {
+        ErrorKind::OutOfBounds {
+            module: self.program.module().name().into(),
+            message: format!("a {what} of {len} bytes at {offset} reaches past the end of a memory of {size} bytes"),
+        }
+    }
+}
+
+impl<D> Clone for Instance<D> {
+    fn clone(&self) -> Instance<D> {
+        Instance {
+            program: self.program.clone(),
+            state: self.state.clone(),
+        }
+    }
+}
+
+impl<D> fmt::Debug for Instance<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &*lock(&self.state) {
+            State::New(_) => "new",
+            State::Idle(_) => "idle",
+            State::Busy => "busy",
+            State::Gone => "gone",
+        };
+        f.debug_struct("Instance")
+            .field("program", &self.program)
+            .field("state", &state)
+            .finish()
+    }
+}

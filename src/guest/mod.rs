@@ -1,0 +1,33 @@
+//! Everything that knows Wasmtime: engine, modules, instances, and the futures that the executor polls.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `engine` | the settings under which modules compile and run |
+//! | `module` | loading: text or binary, what can be wrong with a file, compiled once |
+//! | `signature` | what an export takes and returns, and arguments read by it |
+//! | `host` | what a module's imports are served from |
+//! | `program` | a module with its imports resolved, and the future of a call on it |
+//! | `instance` | an instance that stays between calls |
+//! | `hook` | the exact ledger: fuel read and granted at every switch |
+//! | `limits` | memory, tables and instances of a task |
+//!
+//! A call's future is one `async` block: make a store, instantiate, call, read the fuel. Wasmtime runs the guest in it on a fiber of its
+//! own, and when the fuel of a slice is used up the fiber is left and the future returns `Pending`. Nobody in here knows who polls.
+
+mod engine;
+mod hook;
+mod host;
+mod instance;
+mod limits;
+mod module;
+mod program;
+mod signature;
+
+pub use engine::{Allocation, Engine, EngineConfig, WASMTIME_VERSION};
+pub use hook::HostState;
+pub use host::Linker;
+pub use instance::Instance;
+pub use limits::Limits;
+pub use module::{Import, Module};
+pub use program::Program;
+pub use signature::Signature;

@@ -1,0 +1,38 @@
+#![doc = include_str!("../README.md")]
+
+// Floor by floor: a module imports only from those above it in this list.
+
+pub mod budget;
+pub mod clock;
+pub mod error;
+pub mod reason;
+pub mod unit;
+pub mod value;
+
+pub mod outcome;
+
+pub mod ledger;
+pub mod policy;
+pub mod stats;
+pub mod trace;
+
+pub mod task;
+
+pub mod executor;
+pub mod guest;
+
+pub use budget::Budget;
+pub use clock::Clock;
+pub use error::{Error, ErrorKind, Result};
+pub use executor::{Executor, Ran, RunEnd, Step, TaskState};
+pub use guest::{Engine, EngineConfig, HostState, Instance, Limits, Linker, Module, Program};
+pub use ledger::Ledger;
+pub use outcome::Outcome;
+pub use policy::Policy;
+pub use reason::SliceEnd;
+pub use task::Task;
+pub use unit::{Fuel, TaskId};
+pub use value::{Value, ValueType};
+
+/// Wasmtime itself, of the version that this crate is built with: for `Caller` and the like in host functions.
+pub use wasmtime;

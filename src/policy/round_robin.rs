@@ -1,0 +1,408 @@
+//! Deficit round robin: every task one turn a round, and whoever used too much sits out until it has paid.
+//!
+//! **Source.** M. Shreedhar and G. Varghese, "Efficient Fair Queueing using Deficit Round Robin", SIGCOMM 1995; IEEE/ACM
+//! Transactions on Networking 4(3), 1996. There a packet that does not fit waits, so the balance is never negative. A guest cannot be
+//! stopped before its next yield point, so here the balance goes below zero, and the debt is paid from the rounds that follow.
+//!
+//! **Algorithm.** A turn adds the quantum to the task's balance and grants the balance; what was used is taken off. A task whose
+//! balance is `-debt` would get nothing in its next `debt / quantum` rounds. They are not walked through: the round of its next turn
+//! is computed, and the task is filed there.
+//!
+//! **Fairness.** Within a round the tasks keep one order, that in which they became ready, so in any interval the rounds begun by two tasks
+//! that are ready throughout differ by at most one. A task that has had `m` rounds used `m × quantum` and the difference of two
+//! balances, and after a turn a balance lies between minus the task's largest overshoot and 0. So over any interval the service
+//! of two tasks with equal quanta differs by at most **one quantum plus both largest overshoots**. A task that yields forfeits the rest
+//! of its turn, a task that waits keeps its debt and no credit, and whoever becomes ready joins the *next* round, so that no
+//! chain of arrivals can hold a round open.
+//!
+//! **Cost.** Turns that come back in order, which is nearly all of them, go through a queue: O(1). The others (paying a debt,
+//! or ready in the middle of a round) go through a tree: O(log n), whatever the debt.
+
+use super::{Pick, Policy, Run};
+use crate::error::{ErrorKind, Result};
+use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
+use crate::unit::{Fuel, TaskId};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Quanta are at most this, so that a balance and a quantum add up without overflow.
+const LARGEST_QUANTUM: u64 = 1 << 62;
+
+/// The policy `round-robin`: deficit round robin, charged by exact fuel.
+///
+/// ```
+/// use fuelsched::policy::RoundRobin;
+/// use fuelsched::{Executor, Fuel};
+///
+/// let sched = Executor::builder().policy(RoundRobin::new(Fuel(1000))).build();
+/// assert_eq!(sched.policy().quantum(), Fuel(1000));
+/// ```
+#[derive(Debug)]
+pub struct RoundRobin {
+    /// Fuel a turn, for tasks with no quantum of their own.
+    quantum: Fuel,
+    /// The state of each task, by [`TaskId::index`].
+    tasks: Vec<Task>,
+    /// Turns in ascending order; those of tasks that have left since are passed over.
+    queue: VecDeque<(Turn, u32)>,
+    /// Turns that came out of order, or lie more than a round ahead.
+    later: BTreeMap<Turn, u32>,
+    /// The round of the latest turn.
+    round: u64,
+    /// The place in the order for the next task that becomes ready.
+    next_place: u64,
+}
+
+/// When a task's turn is: first by round, then by place in the order of all rounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    /// The round.
+    round: u64,
+    /// The task's place, new each time that it becomes ready.
+    place: u64,
+}
+
+/// The state of one task.
+#[derive(Debug)]
+struct Task {
+    /// Which of the slot's tasks this is.
+    generation: u32,
+    /// Fuel a turn.
+    quantum: i64,
+    /// Fuel that it may still use; negative while it is in debt.
+    balance: i64,
+    /// The quanta that are added to the balance at its next turn: 0 while a turn goes on, more than 1 when it paid a debt.
+    rounds: i64,
+    /// Its next turn, or its present one.
+    turn: Turn,
+    /// Where that turn is filed.
+    filed: Filed,
+}
+
+/// Where a task's turn is filed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filed {
+    /// Nowhere: the task is running, waits, or is gone.
+    Out,
+    /// In `queue`.
+    Queue,
+    /// In `later`.
+    Later,
+}
+
+impl RoundRobin {
+    /// Round robin with this much fuel a turn; a quantum of 0 is taken as 1, because a slice cannot be empty.
+    #[must_use]
+    pub fn new(quantum: Fuel) -> RoundRobin {
+        RoundRobin {
+            quantum: Fuel(quantum.0.clamp(1, LARGEST_QUANTUM)),
+            tasks: Vec::new(),
+            queue: VecDeque::new(),
+            later: BTreeMap::new(),
+            round: 0,
+            next_place: 0,
+        }
+    }
+
+    /// Fuel a turn, for tasks with no quantum of their own.
+    #[must_use]
+    pub fn quantum(&self) -> Fuel {
+        self.quantum
+    }
+
+    /// Files the task's turn. The queue takes what keeps it sorted and is not far ahead, for a turn far ahead at its end would send
+    /// everybody else's to the tree.
+    fn file(&mut self, index: u32, turn: Turn) {
+        let in_order = self.queue.back().is_none_or(|(last, _)| *last < turn);
+        let task = &mut self.tasks[index as usize];
+        task.turn = turn;
+        if in_order && turn.round <= self.round + 1 {
+            task.filed = Filed::Queue;
+            self.queue.push_back((turn, index));
+        } else {
+            task.filed = Filed::Later;
+            self.later.insert(turn, index);
+        }
+    }
+
+    /// Files the task's turn after the rounds that pay its debt, keeping its place in the order.
+    fn file_after_debt(&mut self, index: u32) {
+        let task = &mut self.tasks[index as usize];
+        task.rounds = (-task.balance) / task.quantum + 1;
+        let turn = Turn {
+            round: self.round.saturating_add(task.rounds.cast_unsigned()),
+            place: task.turn.place,
+        };
+        self.file(index, turn);
+    }
+
+    /// Takes out the earliest turn.
+    fn take_first(&mut self) -> Option<u32> {
+        while let Some(&(turn, index)) = self.queue.front() {
+            let task = &self.tasks[index as usize];
+            if task.filed == Filed::Queue && task.turn == turn {
+                break;
+            }
+            self.queue.pop_front();
+        }
+        let later = self.later.first_key_value().map(|(turn, _)| *turn);
+        match (self.queue.front(), later) {
+            (Some((queued, _)), Some(later)) if later < *queued => self.later.pop_first(),
+            (Some(_), _) => self.queue.pop_front(),
+            (None, _) => self.later.pop_first(),
+        }
+        .map(|(_, index)| index)
+    }
+
+    /// Takes the task's turn out of wherever it is filed. In the queue it stays behind, to be passed over: [`Self::take_first`].
+    fn withdraw(&mut self, index: usize) {
+        let task = &mut self.tasks[index];
+        if task.filed == Filed::Later {
+            self.later.remove(&task.turn);
+        }
+        task.filed = Filed::Out;
+    }
+}
+
+/// A quantum as the arithmetic wants it.
+fn as_quantum(fuel: Fuel) -> i64 {
+    fuel.0.clamp(1, LARGEST_QUANTUM).cast_signed()
+}
+
+impl Policy for RoundRobin {
+    fn name(&self) -> &'static str {
+        "round-robin"
+    }
+
+    fn admit(&mut self, id: TaskId, params: &Params) -> Result<()> {
+        let quantum = params.quantum.unwrap_or(self.quantum);
+        if quantum == Fuel::ZERO {
+            return Err(refuse_quantum());
+        }
+        let task = Task {
+            generation: id.generation(),
+            quantum: as_quantum(quantum),
+            balance: 0,
+            rounds: 0,
+            turn: Turn::default(),
+            filed: Filed::Out,
+        };
+        if id.index() >= self.tasks.len() {
+            let vacant = || Task { generation: 0, ..task };
+            self.tasks.resize_with(id.index() + 1, vacant);
+        }
+        self.tasks[id.index()] = task;
+        Ok(())
+    }
+
+    fn ready(&mut self, id: TaskId, _why: ReadyReason, _now: Fuel) {
+        let place = self.next_place;
+        self.next_place += 1;
+        self.tasks[id.index()].turn.place = place;
+        self.file_after_debt(slot(id));
+    }
+
+    fn pick(&mut self, _now: Fuel) -> Pick {
+        let Some(index) = self.take_first() else {
+            return Pick::Empty;
+        };
+        let task = &mut self.tasks[index as usize];
+        self.round = task.turn.round;
+        task.filed = Filed::Out;
+        let why = match task.rounds {
+            0 => PickReason::Continued,
+            1 => PickReason::Turn,
+            more => PickReason::DebtPaid {
+                rounds: (more - 1).cast_unsigned(),
+            },
+        };
+        // Clamped, because the quantum may have been changed since the rounds were counted.
+        let paid = task.quantum.saturating_mul(task.rounds);
+        task.balance = task.balance.saturating_add(paid).clamp(1, task.quantum);
+        Pick::Run(Run {
+            id: TaskId::new(index, task.generation),
+            grant: Fuel(task.balance.cast_unsigned()),
+            why,
+        })
+    }
+
+    fn charge(&mut self, id: TaskId, used: Fuel, end: SliceEnd) {
+        let task = &mut self.tasks[id.index()];
+        let used = i64::try_from(used.0).unwrap_or(i64::MAX);
+        task.balance = task.balance.saturating_sub(used);
+        match end {
+            SliceEnd::Preempted if task.balance > 0 => {
+                // No turn is earlier than this one: every other is of a later round, or of a later place in this round.
+                task.rounds = 0;
+                task.filed = Filed::Queue;
+                self.queue.push_front((task.turn, slot(id)));
+            }
+            SliceEnd::Preempted | SliceEnd::Yielded => {
+                task.balance = task.balance.min(0);
+                self.file_after_debt(slot(id));
+            }
+            SliceEnd::Blocked | SliceEnd::Ended => task.balance = task.balance.min(0),
+        }
+    }
+
+    fn leave(&mut self, id: TaskId) {
+        self.withdraw(id.index());
+    }
+
+    fn set(&mut self, id: TaskId, param: Param) -> Result<()> {
+        match param {
+            Param::Quantum(Fuel::ZERO) => Err(refuse_quantum()),
+            Param::Quantum(quantum) => {
+                self.tasks[id.index()].quantum = as_quantum(quantum);
+                Ok(())
+            }
+        }
+    }
+
+    fn numbers(&self, id: TaskId) -> Vec<(&'static str, i64)> {
+        let task = &self.tasks[id.index()];
+        vec![("quantum", task.quantum), ("balance", task.balance)]
+    }
+}
+
+/// The slot of a task, as the queue keeps it.
+fn slot(id: TaskId) -> u32 {
+    id.index() as u32
+}
+
+/// The one parameter that cannot be served.
+fn refuse_quantum() -> crate::error::Error {
+    ErrorKind::Refused {
+        policy: "round-robin",
+        message: "a quantum of 0 would be an empty slice; it must be at least 1".into(),
+    }
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A policy with `n` ready tasks.
+    fn ready(n: u32, quantum: u64) -> RoundRobin {
+        let mut policy = RoundRobin::new(Fuel(quantum));
+        for index in 0..n {
+            let id = TaskId::new(index, 0);
+            policy.admit(id, &Params::default()).unwrap();
+            policy.ready(id, ReadyReason::Spawned, Fuel::ZERO);
+        }
+        policy
+    }
+
+    /// Picks, and says who and for how much.
+    fn pick(policy: &mut RoundRobin) -> (usize, u64) {
+        match policy.pick(Fuel::ZERO) {
+            Pick::Run(run) => (run.id.index(), run.grant.0),
+            other => panic!("nobody picked: {other:?}"),
+        }
+    }
+
+    /// Picks `costs.len()` times; each pick of task `i` uses `costs[i]` fuel. Says who ran.
+    fn order(policy: &mut RoundRobin, picks: usize, costs: &[u64]) -> Vec<usize> {
+        (0..picks)
+            .map(|_| {
+                let (who, _) = pick(policy);
+                policy.charge(TaskId::new(who as u32, 0), Fuel(costs[who]), SliceEnd::Preempted);
+                who
+            })
+            .collect()
+    }
+
+    #[test]
+    fn tasks_take_turns_in_the_order_in_which_they_became_ready() {
+        let mut policy = ready(3, 10);
+        assert_eq!(order(&mut policy, 7, &[10, 10, 10]), [0, 1, 2, 0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn a_debt_is_paid_by_sitting_out() {
+        let mut policy = ready(2, 10);
+        // Task 0 uses 35 of 10: it owes 25, so rounds 2 and 3 pay 20, and round 4 pays the rest and grants 5.
+        assert_eq!(order(&mut policy, 2, &[35, 10]), [0, 1]);
+        assert_eq!(order(&mut policy, 2, &[35, 10]), [1, 1]);
+        let before = policy.numbers(TaskId::new(0, 0));
+        assert_eq!(before, [("quantum", 10), ("balance", -25)]);
+        assert_eq!(
+            pick(&mut policy),
+            (0, 5),
+            "its place is before task 1's, as in every round"
+        );
+    }
+
+    #[test]
+    fn rounds_in_which_nobody_may_run_are_skipped_at_once() {
+        let mut policy = ready(2, 1);
+        let huge = 1 << 62;
+        assert_eq!(order(&mut policy, 2, &[huge, huge]), [0, 1]);
+        // Both owe 2^62 rounds of 1. Walking through them would take a century.
+        assert_eq!(order(&mut policy, 2, &[huge, huge]), [0, 1]);
+        assert_eq!(order(&mut policy, 2, &[u64::MAX, u64::MAX]), [0, 1]);
+        assert_eq!(order(&mut policy, 1, &[1, 1]), [0]);
+    }
+
+    #[test]
+    fn a_turn_cut_short_by_the_host_goes_on() {
+        let mut policy = ready(2, 10);
+        assert_eq!(pick(&mut policy), (0, 10));
+        policy.charge(TaskId::new(0, 0), Fuel(4), SliceEnd::Preempted);
+        assert_eq!(pick(&mut policy), (0, 6));
+        policy.charge(TaskId::new(0, 0), Fuel(6), SliceEnd::Preempted);
+        assert_eq!(pick(&mut policy), (1, 10));
+    }
+
+    #[test]
+    fn a_yield_forfeits_and_keeps_no_credit() {
+        let mut policy = ready(2, 10);
+        assert_eq!(pick(&mut policy), (0, 10));
+        policy.charge(TaskId::new(0, 0), Fuel(1), SliceEnd::Yielded);
+        assert_eq!(order(&mut policy, 1, &[0, 10]), [1]);
+        assert_eq!(pick(&mut policy), (0, 10), "not 19");
+    }
+
+    #[test]
+    fn arrivals_join_the_next_round_so_that_a_chain_of_them_starves_nobody() {
+        let mut policy = ready(2, 10);
+        let mut ran = Vec::new();
+        for generation in 0..4 {
+            let (who, _) = pick(&mut policy);
+            ran.push(who);
+            let id = TaskId::new(who as u32, generation * u32::from(who == 0));
+            if who == 0 {
+                // Task 0 ends at once, and another takes its slot.
+                policy.charge(id, Fuel(1), SliceEnd::Ended);
+                policy.leave(id);
+                let next = TaskId::new(0, generation + 1);
+                policy.admit(next, &Params::default()).unwrap();
+                policy.ready(next, ReadyReason::Spawned, Fuel::ZERO);
+            } else {
+                policy.charge(id, Fuel(10), SliceEnd::Preempted);
+            }
+        }
+        assert_eq!(ran, [0, 1, 1, 0]);
+    }
+
+    #[test]
+    fn a_task_that_left_is_never_picked_and_leaves_nothing_behind() {
+        let mut policy = ready(3, 10);
+        policy.leave(TaskId::new(1, 0));
+        assert_eq!(order(&mut policy, 4, &[10, 0, 1_000]), [0, 2, 0, 0]);
+        policy.leave(TaskId::new(2, 0));
+        assert!(policy.later.is_empty(), "a debtor that leaves leaves the tree");
+        policy.leave(TaskId::new(0, 0));
+        assert_eq!(policy.pick(Fuel::ZERO), Pick::Empty);
+        assert!(policy.queue.is_empty());
+    }
+
+    #[test]
+    fn a_new_quantum_counts_from_the_next_turn_on() {
+        let mut policy = ready(1, 10);
+        policy.set(TaskId::new(0, 0), Param::Quantum(Fuel(3))).unwrap();
+        assert_eq!(pick(&mut policy), (0, 3));
+        let refused = policy.set(TaskId::new(0, 0), Param::Quantum(Fuel(0))).unwrap_err();
+        assert!(refused.to_string().contains("at least 1"), "{refused}");
+    }
+}

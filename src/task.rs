@@ -1,0 +1,206 @@
+//! A task: a future with its meter, and the life that an executor leads it through.
+//!
+//! ```text
+//!                 ① spawn
+//!                    │
+//!                    ▼       ② step: the policy picked it
+//!      ┌────────► Ready ─────────────────────► Running ───┐
+//!      │            ▲                             │       │ ④ the future is done, the budget
+//!      │ ⑥ resume   └───────── ③ Pending ─────────┘       │   is used up, or it panicked
+//!      │            ⑤ suspend                             ▼
+//!      └──────── Suspended ──────── ⑦ kill, stop ─────► Ended ──── ⑧ take ────► gone
+//! ```
+//!
+//! | | what happens | in |
+//! |---|---|---|
+//! | ① | gets a slot and an id; the policy admits it | `Executor::spawn` |
+//! | ② | gets its grant, is polled once | `Executor::run_slice` |
+//! | ③ | used up its grant (*preempted*), or gave the rest away (*yielded*) | `Executor::settle` |
+//! | ④ | its future is dropped, its outcome kept | `Executor::finish` |
+//! | ⑤ ⑥ | is passed over by picks, and not any more | `Executor::suspend`, `Executor::resume` |
+//! | ⑦ | the same as ④, from any state but Running | `Executor::kill`, `Executor::stop_all` |
+//! | ⑧ | the slot is free for the next task, with a new generation | `Executor::take` |
+
+use crate::error::Error;
+use crate::ledger::{Ledger, Meter};
+use crate::outcome::Outcome;
+use crate::reason::{Param, Params};
+use crate::unit::Fuel;
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// The future of a task, wherever it comes from.
+type TaskFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// Something to run, not yet spawned: a call on a module or on an instance, or any future of the host's.
+///
+/// Calls are made by [`Module::call`](crate::Module::call) and its like. What was wrong with the call (no such export, wrong arguments) is
+/// kept here, and [`Executor::spawn`](crate::Executor::spawn) returns it, so that the builder reads in one line.
+#[must_use = "a task does nothing until it is spawned"]
+pub struct Task {
+    /// The future with its meter, or why there is none.
+    body: Result<(TaskFuture, Arc<Meter>), Error>,
+    /// Fuel that it may use in all.
+    budget: Option<Fuel>,
+    /// What the policy is told.
+    params: Params,
+    /// Whether the outcome is dropped as soon as there is one.
+    detached: bool,
+}
+
+impl Task {
+    /// A task from a future of the host's. `make` is given the meter, in which the future records the fuel that it uses.
+    ///
+    /// The future is polled with a waker that does nothing: after `Pending` it is simply ready again, and its turn comes.
+    pub fn from_future<F>(make: impl FnOnce(Arc<Meter>) -> F) -> Task
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let meter = Arc::new(Meter::default());
+        Task::new(Ok((Box::pin(make(meter.clone())), meter)))
+    }
+
+    /// A task that cannot be spawned, and why.
+    pub fn from_error(error: Error) -> Task {
+        Task::new(Err(error))
+    }
+
+    /// A task with the settings that nobody has changed yet.
+    fn new(body: Result<(TaskFuture, Arc<Meter>), Error>) -> Task {
+        Task {
+            body,
+            budget: None,
+            params: Params::default(),
+            detached: false,
+        }
+    }
+
+    /// The fuel that the task may use in all. At the first yield point at which it has used that much it ends as
+    /// [`Outcome::OutOfFuel`]; what it used is reported as it is, and may be more.
+    pub fn budget(mut self, fuel: Fuel) -> Task {
+        self.budget = Some(fuel);
+        self
+    }
+
+    /// A parameter for the policy.
+    pub fn param(mut self, param: Param) -> Task {
+        self.params = self.params.with(param);
+        self
+    }
+
+    /// Drops the outcome as soon as there is one (the observer still sees it), so that the slot is free without a `take`.
+    pub fn detached(mut self) -> Task {
+        self.detached = true;
+        self
+    }
+
+    /// The task as the executor keeps it.
+    pub(crate) fn into_live(self, spawn_index: u64) -> Result<Live, Error> {
+        let (future, meter) = self.body?;
+        Ok(Live {
+            future,
+            meter,
+            ledger: Ledger::new(),
+            budget: self.budget.unwrap_or(Fuel::MAX),
+            spawn_index,
+            params: self.params,
+            suspended: Suspended::No,
+            detached: self.detached,
+        })
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("error", &self.body.as_ref().err())
+            .field("budget", &self.budget)
+            .field("params", &self.params)
+            .field("detached", &self.detached)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A task that has been spawned and has not ended.
+pub(crate) struct Live {
+    /// What is polled.
+    future: TaskFuture,
+    /// Shared with the future.
+    pub(crate) meter: Arc<Meter>,
+    /// The account.
+    pub(crate) ledger: Ledger,
+    /// Fuel that it may use in all; [`Fuel::MAX`] for no limit.
+    pub(crate) budget: Fuel,
+    /// Its place in the order of spawning.
+    pub(crate) spawn_index: u64,
+    /// What the policy was told, for the next policy.
+    pub(crate) params: Params,
+    /// Whether picks pass it over.
+    pub(crate) suspended: Suspended,
+    /// Whether the outcome is dropped as soon as there is one.
+    pub(crate) detached: bool,
+}
+
+/// Whether the host has suspended a task, and whether its policy knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suspended {
+    /// It is not suspended.
+    No,
+    /// It is, and the policy still counts it among the ready: the next pick of it will tell the policy.
+    Asked,
+    /// It is, and the policy waits for it.
+    Known,
+}
+
+/// How a poll came out.
+pub(crate) enum Polled {
+    /// Not done.
+    Pending,
+    /// Done, or panicked.
+    Ended(Outcome),
+}
+
+impl Live {
+    /// Polls the future once, with a waker that does nothing: nothing that runs here waits for anybody.
+    pub(crate) fn poll(&mut self) -> Polled {
+        let mut cx = Context::from_waker(Waker::noop());
+        let future = self.future.as_mut();
+        // Unwind safety: after a panic the future is dropped and never polled again.
+        match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx))) {
+            Ok(Poll::Pending) => Polled::Pending,
+            Ok(Poll::Ready(outcome)) => Polled::Ended(outcome),
+            Err(panic) => Polled::Ended(host_panic(panic)),
+        }
+    }
+
+    /// Drops the future, which frees the instance with all that it holds, and keeps the account.
+    ///
+    /// A host value in the guest's store may panic while it is dropped; that, too, is this task's trouble alone.
+    pub(crate) fn into_ledger(self) -> Ledger {
+        let Live { future, ledger, .. } = self;
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+        ledger
+    }
+
+    /// Fuel left of the budget.
+    pub(crate) fn budget_left(&self) -> Fuel {
+        self.budget.minus(self.ledger.used)
+    }
+}
+
+/// The outcome of a task whose future panicked with this payload.
+fn host_panic(payload: Box<dyn Any + Send>) -> Outcome {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is no text".into());
+    // Dropping a payload runs its destructor, which may panic again.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+    Outcome::Trapped(crate::outcome::Trap::new(format!("host panic: {text}")))
+}
