@@ -1,0 +1,122 @@
+//! `--log`: one line a switch, saying who ran, for how much of how much fuel, why it stopped, and who is next.
+
+use fuelsched::reason::PickReason;
+use fuelsched::trace::{Ended, Observer, Slice};
+use fuelsched::{Fuel, SliceEnd, TaskId};
+use std::io::Write;
+
+/// An observer that writes lines.
+///
+/// A line names the task that runs next, which is known when the next slice begins; until then the line is kept.
+pub(crate) struct Log<W: Write> {
+    /// Where to.
+    out: W,
+    /// The tasks' names, by the slots that they are given.
+    names: Vec<String>,
+    /// How wide a name is.
+    width: usize,
+    /// Fuel used by each task, by slot.
+    totals: Vec<Fuel>,
+    /// Slices so far.
+    slices: u64,
+    /// The latest slice, and what is to be said about its end.
+    kept: Option<(Slice, String)>,
+}
+
+impl<W: Write> Log<W> {
+    /// A log of tasks with these names, with its header.
+    pub(crate) fn new(mut out: W, names: Vec<String>) -> Log<W> {
+        let width = names.iter().map(String::len).max().unwrap_or(0).max(4);
+        let header = [
+            "slice",
+            "task",
+            "granted",
+            "used",
+            "in all",
+            "picked for",
+            "next",
+            "then",
+        ];
+        let _ = writeln!(out, "{}", line(width, header));
+        Log {
+            out,
+            totals: vec![Fuel::ZERO; names.len()],
+            names,
+            width,
+            slices: 0,
+            kept: None,
+        }
+    }
+
+    /// Writes the line that was kept, now that it is known who is next.
+    fn write(&mut self, next: Option<TaskId>) {
+        let Some((slice, end)) = self.kept.take() else {
+            return;
+        };
+        let total = self.totals[slice.id.index()];
+        let next = next.map_or("-", |id| self.name(id)).to_string();
+        let line = line(
+            self.width,
+            [
+                &self.slices.to_string(),
+                self.name(slice.id),
+                &slice.grant.to_string(),
+                &slice.used.to_string(),
+                &total.to_string(),
+                &slice.why.to_string(),
+                &next,
+                &end,
+            ],
+        );
+        self.say(&line);
+    }
+
+    /// Writes a line. If nobody reads the log any more, the run goes on without it.
+    fn say(&mut self, line: &str) {
+        let _ = writeln!(self.out, "{}", line.trim_end());
+    }
+
+    /// A task's name.
+    fn name(&self, id: TaskId) -> &str {
+        self.names.get(id.index()).map_or("?", String::as_str)
+    }
+}
+
+/// The columns of a line. What a slice ended in comes last, because an outcome may be long.
+fn line(width: usize, columns: [&str; 8]) -> String {
+    let [slice, task, granted, used, total, why, next, end] = columns;
+    format!("{slice:>7}  {task:<width$}  {granted:>9}  {used:>9}  {total:>11}  {why:<10}  {next:<width$}  {end}")
+}
+
+impl<W: Write> Observer for Log<W> {
+    fn picked(&mut self, id: TaskId, _grant: Fuel, _why: PickReason) {
+        self.write(Some(id));
+    }
+
+    fn slice(&mut self, slice: &Slice) {
+        self.slices += 1;
+        let total = &mut self.totals[slice.id.index()];
+        *total = total.plus(slice.used);
+        self.kept = Some((*slice, slice.end.to_string()));
+    }
+
+    fn ended(&mut self, task: &Ended) {
+        match &mut self.kept {
+            Some((slice, end)) if slice.end == SliceEnd::Ended && slice.id == task.id => {
+                *end = task.outcome.to_string();
+            }
+            _ => {
+                self.write(None);
+                let line = format!("{:>7}  {} {}", "", self.name(task.id), task.outcome);
+                self.say(&line);
+            }
+        }
+    }
+}
+
+/// Nobody is next after the last slice.
+impl<W: Write> Drop for Log<W> {
+    fn drop(&mut self) {
+        self.write(None);
+    }
+}

@@ -1,0 +1,312 @@
+//! What became of a run: as a table for people, and as the JSON object that `docs/json.md` describes.
+
+use crate::args::Format;
+use crate::job::Job;
+use crate::output;
+use crate::run::{Settings, engine_name};
+use anyhow::Result;
+use fuelsched::executor::Totals;
+use fuelsched::trace::Ended;
+use fuelsched::{Fuel, Outcome};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The exit code of an interrupted run.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// The version of the JSON form. Fields may be added within a version.
+const SCHEMA: u32 = 1;
+
+/// Why a run was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum EndedBy {
+    /// Every task has ended.
+    Done,
+    /// The fuel of the run is spent.
+    RunFuel,
+    /// The time of the run is over.
+    RunTime,
+    /// Somebody interrupted it.
+    Interrupt,
+}
+
+/// A whole run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// The version of this form.
+    schema: u32,
+    /// What ran the guests.
+    engine: String,
+    /// Who ran next.
+    policy: &'static str,
+    /// Fuel a turn.
+    quantum: u64,
+    /// Threads that ran guests.
+    workers: u32,
+    /// The tasks, in the order of the command line.
+    tasks: Vec<TaskReport>,
+    /// Sums.
+    totals: Sums,
+    /// Why the run was over.
+    ended_by: EndedBy,
+    /// The digest of the schedule.
+    digest: String,
+    /// Whether the same command would give the same digest.
+    reproducible: bool,
+    /// Why not.
+    reasons: Vec<&'static str>,
+}
+
+/// One task.
+#[derive(Debug, Serialize)]
+pub(crate) struct TaskReport {
+    /// Its number on the command line, copies counted, from 0.
+    id: usize,
+    /// Its name.
+    name: String,
+    /// The module's path.
+    module: String,
+    /// The export that was called.
+    entry: String,
+    /// How it ended.
+    outcome: &'static str,
+    /// What it returned.
+    values: Vec<String>,
+    /// What went wrong.
+    error: Option<String>,
+    /// What it exited with.
+    exit_code: Option<u8>,
+    /// What it used.
+    fuel: FuelReport,
+    /// Its slices.
+    slices: u64,
+    /// Those that ended because their fuel ran out.
+    preempted: u64,
+    /// Those that it gave away.
+    yielded: u64,
+    /// Those that ended in waiting.
+    blocked: u64,
+    /// The most fuel that one slice used past its grant.
+    max_overshoot: u64,
+    /// Nanoseconds that it ran, if they were measured.
+    cpu_ns: Option<u64>,
+    /// What it printed, if that was captured.
+    stdout: Option<String>,
+}
+
+/// What a task used.
+#[derive(Debug, Serialize)]
+struct FuelReport {
+    /// Fuel used.
+    used: u64,
+    /// Fuel that it could use.
+    budget: Option<u64>,
+    /// Whether `used` is exact, or a lower bound.
+    exact: bool,
+}
+
+/// Sums over all tasks.
+#[derive(Debug, Serialize)]
+struct Sums {
+    /// Context switches.
+    switches: u64,
+    /// Slices.
+    slices: u64,
+    /// Fuel used.
+    fuel: u64,
+    /// From the first slice to the last, in nanoseconds.
+    wall_ns: u64,
+}
+
+impl TaskReport {
+    /// A job of which nothing is known yet.
+    pub(crate) fn new(id: usize, job: &Job, budget: Option<Fuel>) -> TaskReport {
+        TaskReport {
+            id,
+            name: job.name.clone(),
+            module: job.module.clone(),
+            entry: job.entry.clone(),
+            outcome: "failed",
+            values: Vec::new(),
+            error: None,
+            exit_code: None,
+            fuel: FuelReport {
+                used: 0,
+                budget: budget.map(|fuel| fuel.0),
+                exact: true,
+            },
+            slices: 0,
+            preempted: 0,
+            yielded: 0,
+            blocked: 0,
+            max_overshoot: 0,
+            cpu_ns: None,
+            stdout: None,
+        }
+    }
+
+    /// It could not be run.
+    pub(crate) fn failed(mut self, message: String) -> TaskReport {
+        self.error = Some(message);
+        self
+    }
+
+    /// It ran and ended.
+    pub(crate) fn ended(mut self, ended: &Ended, cpu_ns: Option<u64>) -> TaskReport {
+        let ledger = &ended.ledger;
+        self.outcome = ended.outcome.name();
+        self.values = ended
+            .outcome
+            .values()
+            .unwrap_or_default()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        self.error = match &ended.outcome {
+            Outcome::Trapped(trap) => Some(trap.to_string()),
+            Outcome::Failed(error) => Some(error.to_string()),
+            _ => None,
+        };
+        self.exit_code = match ended.outcome {
+            Outcome::Exited(code) => Some(code),
+            _ => None,
+        };
+        self.fuel.used = ledger.used.0;
+        self.fuel.exact = ledger.exact;
+        self.slices = ledger.slices;
+        self.preempted = ledger.preempted;
+        self.yielded = ledger.yielded;
+        self.blocked = ledger.blocked;
+        self.max_overshoot = ledger.max_overshoot.0;
+        self.cpu_ns = cpu_ns;
+        self
+    }
+
+    /// Whether it did what it was asked, or was stopped by a limit that was asked for.
+    fn is_fine(&self) -> bool {
+        match self.outcome {
+            "returned" | "stopped" => true,
+            "exited" => self.exit_code == Some(0),
+            _ => false,
+        }
+    }
+
+    /// The row of the table.
+    fn row(&self, timing: bool) -> Vec<String> {
+        let approximate = if self.fuel.exact { "" } else { "≥ " };
+        let result = match &self.error {
+            Some(error) => error.clone(),
+            None => self
+                .exit_code
+                .map_or_else(|| self.values.join(" "), |code| code.to_string()),
+        };
+        let mut row = vec![
+            self.name.clone(),
+            self.outcome.into(),
+            result,
+            format!("{approximate}{}", Fuel(self.fuel.used)),
+            Fuel(self.slices).to_string(),
+            Fuel(self.max_overshoot).to_string(),
+        ];
+        if timing {
+            row.push(self.cpu_ns.map_or_else(|| "-".into(), output::nanos));
+        }
+        row
+    }
+}
+
+impl Report {
+    /// The report of a run.
+    pub(crate) fn new(
+        tasks: Vec<TaskReport>,
+        settings: &Settings,
+        ended_by: EndedBy,
+        totals: Totals,
+        wall: Duration,
+        digest: String,
+    ) -> Report {
+        let reasons = match ended_by {
+            EndedBy::Done | EndedBy::RunFuel => vec![],
+            EndedBy::RunTime => vec!["the run was cut by --run-time"],
+            EndedBy::Interrupt => vec!["the run was interrupted"],
+        };
+        Report {
+            schema: SCHEMA,
+            engine: engine_name(),
+            policy: settings.policy_name(),
+            quantum: settings.quantum.0,
+            workers: 1,
+            tasks,
+            totals: Sums {
+                switches: totals.switches,
+                slices: totals.slices,
+                fuel: totals.fuel.0,
+                wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX),
+            },
+            ended_by,
+            digest,
+            reproducible: reasons.is_empty(),
+            reasons,
+        }
+    }
+
+    /// The exit code that the run deserves.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.ended_by {
+            EndedBy::Interrupt => INTERRUPTED,
+            _ => u8::from(!self.tasks.iter().all(TaskReport::is_fine)),
+        }
+    }
+
+    /// The report in a form.
+    pub(crate) fn render(&self, format: Format) -> Result<String> {
+        match format {
+            Format::Json => Ok(serde_json::to_string_pretty(self)? + "\n"),
+            Format::Human => Ok(self.table() + &self.summary()),
+        }
+    }
+
+    /// A row for each task.
+    fn table(&self) -> String {
+        let timing = self.tasks.iter().any(|task| task.cpu_ns.is_some());
+        let mut header = vec!["task", "outcome", "result", "fuel", "slices", "overshoot"];
+        if timing {
+            header.push("time");
+        }
+        let rows = self.tasks.iter().map(|task| task.row(timing));
+        output::table(&header, rows, &[3, 4, 5, 6])
+    }
+
+    /// What all tasks come to, and how to compare the run with another.
+    fn summary(&self) -> String {
+        let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
+        for task in &self.tasks {
+            *outcomes.entry(task.outcome).or_default() += 1;
+        }
+        let outcomes: Vec<String> = outcomes.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let Sums {
+            switches,
+            slices,
+            fuel,
+            wall_ns,
+        } = self.totals;
+        let mut text = format!(
+            "{}; {} fuel in {}, {}, {}\n{}, quantum {}, {}; digest {}\n",
+            outcomes.join(", "),
+            Fuel(fuel),
+            output::count(slices, "slice"),
+            output::count(switches, "context switch"),
+            output::nanos(wall_ns),
+            self.policy,
+            Fuel(self.quantum),
+            self.engine,
+            &self.digest[..16],
+        );
+        for reason in &self.reasons {
+            text += &format!("not reproducible: {reason}\n");
+        }
+        text
+    }
+}
