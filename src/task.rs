@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// The future of a task, wherever it comes from.
-type TaskFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+pub type TaskFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// Something to run, not yet spawned: a call on a module or on an instance, or any future of the host's.
 ///
@@ -97,6 +97,17 @@ impl Task {
     pub fn detached(mut self) -> Task {
         self.detached = true;
         self
+    }
+
+    /// The future and its meter, for whoever polls it some other way than by an [`Executor`](crate::Executor). Budget and parameters
+    /// are for an executor to see to, and are lost.
+    ///
+    /// The future takes its grant from the meter: [`Meter::begin`] before the first poll, and again only where the grant changes.
+    ///
+    /// # Errors
+    /// What was wrong with the call that the task was made from.
+    pub fn into_parts(self) -> Result<(TaskFuture, Arc<Meter>), Error> {
+        self.body
     }
 
     /// The task as the executor keeps it.

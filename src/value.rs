@@ -113,7 +113,7 @@ impl Value {
 /// A module whose last bytes are the literal `text`, little-endian.
 ///
 /// The text format's number grammar is not small (hexadecimal floats, NaN payloads, exact rounding), and `wat` has it: a data
-/// segment may be written as typed numbers, and it ends the binary. Letters, digits and the few marks of numbers are let through,
+/// segment may be written as typed numbers (behind a string, or they would be its offset), and it ends the binary. Letters, digits and the few marks of numbers are let through,
 /// so that a literal cannot close the parenthesis and write a module of its own.
 fn literal_bytes(ty: ValueType, text: &str) -> Option<Vec<u8>> {
     let lanes = ty == ValueType::V128;
@@ -121,7 +121,7 @@ fn literal_bytes(ty: ValueType, text: &str) -> Option<Vec<u8>> {
     if text.trim().is_empty() || text.len() > 512 || !text.chars().all(literal) {
         return None;
     }
-    wat::parse_str(format!("(module (data ({ty} {text})))")).ok()
+    wat::parse_str(format!("(module (data \"\" ({ty} {text})))")).ok()
 }
 
 /// The last `N` bytes.

@@ -46,7 +46,7 @@ pub struct RoundRobin {
     queue: VecDeque<(Turn, u32)>,
     /// Turns that came out of order, or lie more than a round ahead.
     later: BTreeMap<Turn, u32>,
-    /// The round of the latest turn.
+    /// The round of the latest turn. It stops at its largest value, which 2^64 fuel of debts would reach.
     round: u64,
     /// The place in the order for the next task that becomes ready.
     next_place: u64,
@@ -115,7 +115,7 @@ impl RoundRobin {
         let in_order = self.queue.back().is_none_or(|(last, _)| *last < turn);
         let task = &mut self.tasks[index as usize];
         task.turn = turn;
-        if in_order && turn.round <= self.round + 1 {
+        if in_order && turn.round <= self.round.saturating_add(1) {
             task.filed = Filed::Queue;
             self.queue.push_back((turn, index));
         } else {
@@ -339,9 +339,14 @@ mod tests {
         let huge = 1 << 62;
         assert_eq!(order(&mut policy, 2, &[huge, huge]), [0, 1]);
         // Both owe 2^62 rounds of 1. Walking through them would take a century.
-        assert_eq!(order(&mut policy, 2, &[huge, huge]), [0, 1]);
-        assert_eq!(order(&mut policy, 2, &[u64::MAX, u64::MAX]), [0, 1]);
-        assert_eq!(order(&mut policy, 1, &[1, 1]), [0]);
+        assert_eq!(order(&mut policy, 2, &[huge, 1]), [0, 1]);
+        assert_eq!(order(&mut policy, 3, &[1, 1]), [1, 1, 1]);
+    }
+
+    #[test]
+    fn no_debt_is_too_large_to_be_counted() {
+        let mut policy = ready(1, 1);
+        assert_eq!(order(&mut policy, 5, &[u64::MAX]), [0, 0, 0, 0, 0]);
     }
 
     #[test]
