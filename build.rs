@@ -11,10 +11,7 @@ fn main() {
     let (out, manifest) = (dir("OUT_DIR"), dir("CARGO_MANIFEST_DIR"));
     let mut candidates = out.ancestors().chain([manifest.as_path()]);
     let found = candidates.find_map(|dir| locked_version(&dir.join("Cargo.lock")));
-    println!(
-        "cargo::rustc-env=FUELSCHED_WASMTIME_VERSION={}",
-        found.as_deref().unwrap_or("48")
-    );
+    println!("cargo::rustc-env=FUELSCHED_WASMTIME_VERSION={}", found.as_deref().unwrap_or("48"));
 }
 
 /// The version of `wasmtime` in a lock file.

@@ -45,11 +45,7 @@ impl Budget {
     /// Until there is nothing to run.
     #[must_use]
     pub const fn unlimited() -> Budget {
-        Budget {
-            fuel: None,
-            polls: None,
-            time: None,
-        }
+        Budget { fuel: None, polls: None, time: None }
     }
 
     /// Also at most this much fuel, as in [`Budget::fuel`].

@@ -57,7 +57,7 @@ pub enum ErrorKind {
         /// The file.
         module: String,
     },
-    /// The binary is cut off, damaged, or not valid.
+    /// The binary is cut off, damaged, not valid, or uses a feature that this build has not.
     Malformed {
         /// The file.
         module: String,
@@ -195,10 +195,7 @@ impl fmt::Display for Error {
         match self.kind() {
             ErrorKind::Read { path, source } => write!(f, "{}: {source}", path.display()),
             ErrorKind::TooLarge { module, limit } => {
-                write!(
-                    f,
-                    "{module}: larger than {limit} bytes, the largest module that is read"
-                )
+                write!(f, "{module}: larger than {limit} bytes, the largest module that is read")
             }
             ErrorKind::EmptyFile { module } => {
                 write!(f, "{module}: the file is empty; a WebAssembly module is wanted")
@@ -214,8 +211,11 @@ impl fmt::Display for Error {
                 f,
                 "{module}: this is a component; a core module is wanted (compilers make one for wasm32-unknown-unknown or wasm32-wasip1)"
             ),
+            ErrorKind::Malformed { module, message } if message.starts_with("unexpected end") => {
+                write!(f, "{module}: truncated WebAssembly: {message}")
+            }
             ErrorKind::Malformed { module, message } => {
-                write!(f, "{module}: truncated or malformed WebAssembly: {message}")
+                write!(f, "{module}: invalid or unsupported WebAssembly: {message}")
             }
             ErrorKind::UnknownImports { module, imports } => {
                 write!(f, "{module}: imports that nothing provides: {}", imports.join(", "))
@@ -225,11 +225,7 @@ impl fmt::Display for Error {
             | ErrorKind::Instantiation { module, message } => {
                 write!(f, "{module}: {message}")
             }
-            ErrorKind::NoSuchExport {
-                module,
-                export,
-                functions,
-            } => {
+            ErrorKind::NoSuchExport { module, export, functions } => {
                 write!(f, "{module}: no export named '{export}'; ")?;
                 if functions.is_empty() {
                     f.write_str("the module exports no function")
@@ -240,11 +236,7 @@ impl fmt::Display for Error {
             ErrorKind::NotAFunction { module, export, actual } => {
                 write!(f, "{module}: the export '{export}' is a {actual}, not a function")
             }
-            ErrorKind::Signature {
-                module,
-                signature,
-                message,
-            } => {
+            ErrorKind::Signature { module, signature, message } => {
                 write!(f, "{module}: {message}; the signature is {signature}")
             }
             ErrorKind::Definition { name, message } => write!(f, "cannot define {name}: {message}"),
@@ -261,10 +253,9 @@ impl fmt::Display for Error {
                 f,
                 "{module}: the instance is in the middle of another call; wait for its outcome, or make a second instance"
             ),
-            ErrorKind::InstanceGone { module } => write!(
-                f,
-                "{module}: the instance was lost with a call that did not return; make a new one"
-            ),
+            ErrorKind::InstanceGone { module } => {
+                write!(f, "{module}: the instance was lost with a call that did not return; make a new one")
+            }
         }
     }
 }

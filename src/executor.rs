@@ -13,9 +13,9 @@ use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::error::{ErrorKind, Result};
 use crate::ledger::Ledger;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Trap};
 use crate::policy::{Pick, Policy, RoundRobin, Run};
-use crate::reason::{Param, ReadyReason, SliceEnd};
+use crate::reason::{Param, Params, ReadyReason, SliceEnd};
 use crate::task::{Live, Polled, Suspended, Task};
 use crate::trace::{Ended, Observer, Slice};
 use crate::unit::{Fuel, TaskId};
@@ -24,6 +24,9 @@ use std::time::Duration;
 
 /// Under a time limit no slice is granted more than this, so that the limit is looked at every few milliseconds.
 const LARGEST_TIMED_GRANT: Fuel = Fuel(10_000_000);
+
+/// The message of a task that used up what nobody can use up.
+const BEYOND_ALL_FUEL: &str = "one operation costs more fuel than any task can have";
 
 /// Runs many tasks on the thread that calls it.
 ///
@@ -154,13 +157,8 @@ pub enum TaskState {
 
 impl Executor {
     /// An executor to be set up. Unless a policy is given it is round robin with 10,000 fuel a turn.
-    #[must_use]
     pub fn builder() -> Builder<RoundRobin, ()> {
-        Builder {
-            policy: RoundRobin::new(Fuel(10_000)),
-            observer: (),
-            clock: Clock::monotonic(),
-        }
+        Builder { policy: RoundRobin::new(Fuel(10_000)), observer: (), clock: Clock::monotonic() }
     }
 }
 
@@ -179,20 +177,12 @@ pub struct Builder<P, O> {
 impl<P: Policy, O: Observer> Builder<P, O> {
     /// The policy. Its calls are direct; a `Box<dyn Policy>` makes it exchangeable at run time, for one indirect call more a switch.
     pub fn policy<Q: Policy>(self, policy: Q) -> Builder<Q, O> {
-        Builder {
-            policy,
-            observer: self.observer,
-            clock: self.clock,
-        }
+        Builder { policy, observer: self.observer, clock: self.clock }
     }
 
     /// Who watches the run.
     pub fn observer<N: Observer>(self, observer: N) -> Builder<P, N> {
-        Builder {
-            policy: self.policy,
-            observer,
-            clock: self.clock,
-        }
+        Builder { policy: self.policy, observer, clock: self.clock }
     }
 
     /// The clock for [`Budget::time`].
@@ -243,32 +233,22 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     pub fn run_for(&mut self, budget: Budget) -> Ran {
         let deadline = budget.time.map(|time| self.clock.now().saturating_add(time));
         let largest_grant = deadline.map_or(Fuel::MAX, |_| LARGEST_TIMED_GRANT);
-        let mut fuel_left = budget.fuel.unwrap_or(Fuel::MAX);
+        let mut fuel_left = budget.fuel;
         let mut polls_left = budget.polls.unwrap_or(u64::MAX);
-        let mut ran = Ran {
-            why: RunEnd::BudgetSpent,
-            polls: 0,
-            fuel: Fuel::ZERO,
-        };
-        while fuel_left > Fuel::ZERO && polls_left > 0 && deadline.is_none_or(|at| self.clock.now() < at) {
-            match self.step_within(fuel_left.min(largest_grant)) {
+        let mut ran = Ran { why: RunEnd::BudgetSpent, polls: 0, fuel: Fuel::ZERO };
+        while fuel_left != Some(Fuel::ZERO) && polls_left > 0 && deadline.is_none_or(|at| self.clock.now() < at) {
+            match self.step_within(fuel_left.unwrap_or(Fuel::MAX).min(largest_grant)) {
                 Step::Ran(slice) => {
-                    fuel_left = fuel_left.minus(slice.charged);
+                    fuel_left = fuel_left.map(|left| left.minus(slice.charged));
                     polls_left -= 1;
                     ran.fuel = ran.fuel.plus(slice.charged);
                     ran.polls += 1;
                 }
                 Step::Idle { next_wake } => {
-                    return Ran {
-                        why: RunEnd::Idle { next_wake },
-                        ..ran
-                    };
+                    return Ran { why: RunEnd::Idle { next_wake }, ..ran };
                 }
                 Step::Done => {
-                    return Ran {
-                        why: RunEnd::Done,
-                        ..ran
-                    };
+                    return Ran { why: RunEnd::Done, ..ran };
                 }
             }
         }
@@ -295,11 +275,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     /// Polls the task that was picked; `None` if the host has suspended it, which the policy now learns.
     fn run_slice(&mut self, run: Run, cap: Fuel) -> Option<Slice> {
         let Some(State::Live(task)) = self.slots.get_mut(run.id.index()).map(|slot| &mut slot.state) else {
-            panic!(
-                "the policy {} picked task {}, which does not live",
-                self.policy.name(),
-                run.id
-            );
+            panic!("the policy {} picked task {}, which does not live", self.policy.name(), run.id);
         };
         if task.suspended == Suspended::Asked {
             task.suspended = Suspended::Known;
@@ -331,12 +307,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let (spawn_index, detached) = (task.spawn_index, task.detached);
         let ledger = task.into_ledger();
         self.live -= 1;
-        let ended = Ended {
-            id,
-            spawn_index,
-            outcome,
-            ledger,
-        };
+        let ended = Ended { id, spawn_index, outcome, ledger };
         self.observer.ended(&ended);
         if detached {
             self.vacate(id);
@@ -362,6 +333,8 @@ fn settle(task: &mut Live, run: Run, grant: Fuel, polled: Polled) -> (Slice, Opt
     let total = task.meter.used();
     let used = total.minus(task.ledger.used);
     let outcome = match polled {
+        // The guest has no budget of its own. That it ran out all the same means that one operation was charged absurdly much.
+        Polled::Ended(Outcome::OutOfFuel) if total < task.budget => Some(Outcome::Trapped(Trap::new(BEYOND_ALL_FUEL))),
         Polled::Ended(outcome) => Some(outcome),
         Polled::Pending if total >= task.budget => Some(Outcome::OutOfFuel),
         Polled::Pending => None,
@@ -426,10 +399,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         };
         let id = TaskId::new(index, generation);
         self.policy.admit(id, &live.params)?;
-        let slot = Slot {
-            generation,
-            state: State::Live(live),
-        };
+        let slot = Slot { generation, state: State::Live(live) };
         match self.free.pop() {
             Some(index) => self.slots[index as usize] = slot,
             None => self.slots.push(slot),
@@ -600,16 +570,17 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     /// # Errors
     /// [`ErrorKind::Refused`] when the new policy does not take one of the tasks; then the old policy stays.
     pub fn set_policy(&mut self, mut policy: P) -> Result<P> {
-        let mut tasks: Vec<(u64, TaskId)> = Vec::with_capacity(self.live);
+        let mut tasks: Vec<(u64, TaskId, Params)> = Vec::with_capacity(self.live);
         for (index, slot) in self.slots.iter().enumerate() {
             if let State::Live(task) = &slot.state {
-                let id = TaskId::new(index as u32, slot.generation);
-                policy.admit(id, &task.params)?;
-                tasks.push((task.spawn_index, id));
+                tasks.push((task.spawn_index, TaskId::new(index as u32, slot.generation), task.params));
             }
         }
-        tasks.sort_unstable();
-        for (_, id) in tasks {
+        tasks.sort_unstable_by_key(|(spawn_index, ..)| *spawn_index);
+        for (_, id, params) in &tasks {
+            policy.admit(*id, params)?;
+        }
+        for (_, id, _) in tasks {
             let task = self.live_mut(id)?;
             if task.suspended == Suspended::No {
                 policy.ready(id, ReadyReason::Inherited, self.now);

@@ -86,7 +86,8 @@ impl Meter {
 pub struct Ledger {
     /// Fuel used. The true figure while `exact`, also past the budget; otherwise a lower bound.
     pub used: Fuel,
-    /// Fuel that policy and budgets were charged: `used`, but at least 1 a slice, and the whole grant of a slice that trapped.
+    /// Fuel that the policy and a run's [`Budget`](crate::Budget) were charged: `used`, but at least 1 a slice, and the whole grant of a
+    /// slice that trapped. The task's own budget goes by `used`.
     pub charged: Fuel,
     /// Slices: polls that ran code of the task.
     pub slices: u64,

@@ -31,8 +31,20 @@ pub use outcome::Outcome;
 pub use policy::Policy;
 pub use reason::SliceEnd;
 pub use task::Task;
+pub use trace::{Ended, Observer, Slice};
 pub use unit::{Fuel, TaskId};
 pub use value::{Value, ValueType};
 
 /// Wasmtime itself, of the version that this crate is built with: for `Caller` and the like in host functions.
 pub use wasmtime;
+
+/// The documents, so that their Rust examples are compiled and run.
+#[cfg(doctest)]
+mod docs {
+    #[doc = include_str!("../docs/polling.md")]
+    struct Polling;
+    #[doc = include_str!("../docs/fuel.md")]
+    struct Fuel;
+    #[doc = include_str!("../docs/design.md")]
+    struct Design;
+}

@@ -83,10 +83,7 @@ impl Trap {
     /// A trap that happened nowhere in particular.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Trap {
-        Trap {
-            message: message.into(),
-            at: None,
-        }
+        Trap { message: message.into(), at: None }
     }
 
     /// A trap that happened there.

@@ -39,8 +39,7 @@ impl Durations {
 
     /// Adds a duration; one of more than an hour counts as an hour.
     pub fn add(&mut self, duration: Duration) {
-        self.0
-            .saturating_record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        self.0.saturating_record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// The percentiles.
@@ -79,10 +78,7 @@ mod tests {
         let mut durations = Durations::new();
         (1..=1000).for_each(|n| durations.add(Duration::from_nanos(n)));
         let p = durations.percentiles();
-        assert_eq!(
-            (p.count, p.min, p.p50, p.p90, p.p99, p.p99_9, p.max),
-            (1000, 1, 500, 900, 990, 999, 1000)
-        );
+        assert_eq!((p.count, p.min, p.p50, p.p90, p.p99, p.p99_9, p.max), (1000, 1, 500, 900, 990, 999, 1000));
     }
 
     #[test]

@@ -72,12 +72,7 @@ impl Task {
 
     /// A task with the settings that nobody has changed yet.
     fn new(body: Result<(TaskFuture, Arc<Meter>), Error>) -> Task {
-        Task {
-            body,
-            budget: None,
-            params: Params::default(),
-            detached: false,
-        }
+        Task { body, budget: None, params: Params::default(), detached: false }
     }
 
     /// The fuel that the task may use in all. At the first yield point at which it has used that much it ends as
@@ -194,7 +189,7 @@ impl Live {
     /// A host value in the guest's store may panic while it is dropped; that, too, is this task's trouble alone.
     pub(crate) fn into_ledger(self) -> Ledger {
         let Live { future, ledger, .. } = self;
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+        drop_quietly(future);
         ledger
     }
 
@@ -211,7 +206,16 @@ fn host_panic(payload: Box<dyn Any + Send>) -> Outcome {
         .map(ToString::to_string)
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a value that is no text".into());
-    // Dropping a payload runs its destructor, which may panic again.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+    drop_quietly(payload);
     Outcome::Trapped(crate::outcome::Trap::new(format!("host panic: {text}")))
+}
+
+/// Drops a value, whose destructor may panic; so may that of the panic's payload, and what that one panics with is leaked, because
+/// there need be no end to it.
+fn drop_quietly<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value)))
+        && let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+    {
+        std::mem::forget(another);
+    }
 }

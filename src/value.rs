@@ -168,11 +168,7 @@ struct Shortest<T>(T);
 impl<T: fmt::Display + fmt::LowerExp> fmt::Display for Shortest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = self.0.to_string();
-        if plain.len() <= 24 {
-            f.write_str(&plain)
-        } else {
-            write!(f, "{:e}", self.0)
-        }
+        if plain.len() <= 24 { f.write_str(&plain) } else { write!(f, "{:e}", self.0) }
     }
 }
 
@@ -197,10 +193,7 @@ mod tests {
         for wrong in ["", " ", "x", "1.5", "4294967296", "1__0", "1 2", "5)", "-", "0x"] {
             assert_eq!(read(wrong), None, "{wrong:?} is no i32");
         }
-        assert_eq!(
-            round(ValueType::I64, "-9223372036854775808").as_deref(),
-            Some("-9223372036854775808")
-        );
+        assert_eq!(round(ValueType::I64, "-9223372036854775808").as_deref(), Some("-9223372036854775808"));
     }
 
     #[test]
@@ -214,10 +207,7 @@ mod tests {
         assert_eq!(read("-inf").as_deref(), Some("-inf"));
         assert_eq!(read("1e999"), None, "out of range");
         assert_eq!(round(ValueType::F32, "0.1").as_deref(), Some("0.1"));
-        assert_eq!(
-            Value::parse(ValueType::F32, "nan:0x200000").map(|v| v.bits()),
-            Some(0x7fa0_0000)
-        );
+        assert_eq!(Value::parse(ValueType::F32, "nan:0x200000").map(|v| v.bits()), Some(0x7fa0_0000));
     }
 
     #[test]

@@ -141,14 +141,8 @@ impl Engine {
             .into());
         }
         match wasmtime::Engine::new(&config.to_wasmtime()) {
-            Ok(inner) => Ok(Engine {
-                inner,
-                metering: config.metering,
-            }),
-            Err(error) => Err(ErrorKind::Engine {
-                message: format!("{error:#}"),
-            }
-            .into()),
+            Ok(inner) => Ok(Engine { inner, metering: config.metering }),
+            Err(error) => Err(ErrorKind::Engine { message: format!("{error:#}") }.into()),
         }
     }
 

@@ -160,11 +160,7 @@ impl<D: Send + 'static> Linker<D> {
         if unknown.is_empty() {
             return Ok(());
         }
-        Err(ErrorKind::UnknownImports {
-            module: module.name().into(),
-            imports: unknown,
-        }
-        .into())
+        Err(ErrorKind::UnknownImports { module: module.name().into(), imports: unknown }.into())
     }
 }
 

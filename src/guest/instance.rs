@@ -96,10 +96,7 @@ fn lock<D>(state: &Mutex<State<D>>) -> MutexGuard<'_, State<D>> {
 impl<D: Send + 'static> Instance<D> {
     /// An instance that its first call will make.
     pub(super) fn new(program: Program<D>, data: D) -> Instance<D> {
-        Instance {
-            program,
-            state: Arc::new(Mutex::new(State::New(data))),
-        }
+        Instance { program, state: Arc::new(Mutex::new(State::New(data))) }
     }
 
     /// A call of an export. It ends with the instance idle again if it returns, and with the instance gone if it does not.
@@ -107,10 +104,7 @@ impl<D: Send + 'static> Instance<D> {
     /// What is wrong with the call is said when it is spawned: what [`Program::call`] says, and [`ErrorKind::InstanceBusy`],
     /// [`ErrorKind::InstanceGone`].
     pub fn call(&self, export: &str, args: &[Value]) -> Task {
-        let checked = self
-            .program
-            .entry(export, args)
-            .and_then(|entry| Ok((entry, self.lend()?)));
+        let checked = self.program.entry(export, args).and_then(|entry| Ok((entry, self.lend()?)));
         let (entry, mut lease) = match checked {
             Ok(checked) => checked,
             Err(error) => return Task::from_error(error),
@@ -141,10 +135,7 @@ impl<D: Send + 'static> Instance<D> {
     fn lend(&self) -> Result<Lease<D>> {
         let mut state = lock(&self.state);
         self.available(&state)?;
-        Ok(Lease {
-            home: self.state.clone(),
-            state: std::mem::replace(&mut *state, State::Busy),
-        })
+        Ok(Lease { home: self.state.clone(), state: std::mem::replace(&mut *state, State::Busy) })
     }
 
     /// Whether it can be called now: no call is under way, and none has lost it.
@@ -200,10 +191,7 @@ impl<D: Send + 'static> Instance<D> {
         self.available(&state)?;
         let memory = match &mut *state {
             State::Idle(guest) => {
-                let found = guest
-                    .instance
-                    .get_export(&mut guest.store, export)
-                    .and_then(Extern::into_memory);
+                let found = guest.instance.get_export(&mut guest.store, export).and_then(Extern::into_memory);
                 found.map(|memory| (memory, guest))
             }
             _ => None,
@@ -239,10 +227,7 @@ impl<D: Send + 'static> Instance<D> {
 
 impl<D> Clone for Instance<D> {
     fn clone(&self) -> Instance<D> {
-        Instance {
-            program: self.program.clone(),
-            state: self.state.clone(),
-        }
+        Instance { program: self.program.clone(), state: self.state.clone() }
     }
 }
 
@@ -254,9 +239,6 @@ impl<D> fmt::Debug for Instance<D> {
             State::Busy => "busy",
             State::Gone => "gone",
         };
-        f.debug_struct("Instance")
-            .field("program", &self.program)
-            .field("state", &state)
-            .finish()
+        f.debug_struct("Instance").field("program", &self.program).field("state", &state).finish()
     }
 }

@@ -20,12 +20,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            memory: 256 << 20,
-            instances: 16,
-            memories: 16,
-            tables: 64,
-        }
+        Limits { memory: 256 << 20, instances: 16, memories: 16, tables: 64 }
     }
 }
 

@@ -74,10 +74,7 @@ impl Module {
         let mut bytes = Vec::new();
         std::fs::File::open(path)
             .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
-            .map_err(|source| ErrorKind::Read {
-                path: path.into(),
-                source,
-            })?;
+            .map_err(|source| ErrorKind::Read { path: path.into(), source })?;
         if bytes.len() as u64 > LARGEST_FILE {
             let limit = LARGEST_FILE;
             return Err(ErrorKind::TooLarge { module: name, limit }.into());
@@ -127,11 +124,7 @@ impl Module {
     /// What it imports, in order.
     #[must_use]
     pub fn imports(&self) -> Vec<Import> {
-        self.0
-            .compiled
-            .imports()
-            .map(|import| describe_import(&import))
-            .collect()
+        self.0.compiled.imports().map(|import| describe_import(&import)).collect()
     }
 
     /// The type of an exported function.
@@ -230,11 +223,7 @@ pub(super) fn describe_import(import: &wasmtime::ImportType<'_>) -> Import {
         ExternType::Func(ty) => describe("func", &ty),
         other => kind(&other).into(),
     };
-    Import {
-        module: import.module().into(),
-        name: import.name().into(),
-        what,
-    }
+    Import { module: import.module().into(), name: import.name().into(), what }
 }
 
 /// What kind of thing it is.
@@ -279,25 +268,28 @@ fn to_binary<'a>(name: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
 
 /// The binary form of a module in the text format.
 fn from_text(name: &str, text: &str) -> Result<Vec<u8>> {
-    wat::Parser::new()
-        .parse_str(Some(Path::new(name)), text)
-        .map_err(|error| {
-            let cut = |line: &str| line.chars().take(LONGEST_ERROR_LINE).collect::<String>();
-            let lines: Vec<String> = error.to_string().lines().map(cut).collect();
-            Error::from(ErrorKind::Text {
-                module: name.into(),
-                message: lines.join("\n"),
-            })
+    wat::Parser::new().parse_str(Some(Path::new(name)), text).map_err(|error| {
+        Error::from(ErrorKind::Text {
+            module: name.into(),
+            message: error.to_string().lines().map(printable).collect::<Vec<_>>().join("\n"),
         })
+    })
+}
+
+/// A line of an error that quotes a file, as it can safely be printed: of bounded length, and without control characters.
+fn printable(line: &str) -> String {
+    let visible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    line.chars().take(LONGEST_ERROR_LINE).map(visible).collect()
 }
 
 /// Wasmtime did not take the binary.
 fn malformed(name: &str, error: &wasmtime::Error) -> Error {
-    ErrorKind::Malformed {
-        module: name.into(),
-        message: error.root_cause().to_string(),
-    }
-    .into()
+    ErrorKind::Malformed { module: name.into(), message: printable(&one_line(&error.root_cause().to_string())) }.into()
+}
+
+/// A message with its lines and runs of blanks folded into one line.
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A module linked to nothing has no data of the embedder's in its store.

@@ -108,11 +108,7 @@ impl<D: Send + 'static> Program<D> {
             functions: self.module.functions(),
         };
         Ok(Entry {
-            export: self
-                .module
-                .wasmtime()
-                .get_export_index(export)
-                .ok_or_else(no_such_export)?,
+            export: self.module.wasmtime().get_export_index(export).ok_or_else(no_such_export)?,
             args: args.iter().map(to_wasmtime).collect(),
             results: signature.results().len(),
         })
@@ -185,10 +181,7 @@ async fn initialize<D: Send + 'static>(
     let Some(export) = module.initializer() else {
         return Ok(());
     };
-    match instance
-        .get_module_export(&mut *store, export)
-        .and_then(wasmtime::Extern::into_func)
-    {
+    match instance.get_module_export(&mut *store, export).and_then(wasmtime::Extern::into_func) {
         Some(function) => function.call_async(store, &[], &mut []).await,
         None => Ok(()),
     }
@@ -208,15 +201,13 @@ fn not_started(module: &str, error: &wasmtime::Error) -> Outcome {
 /// The outcome of a guest that was ended by this error.
 pub(super) fn ended_by(error: &wasmtime::Error) -> Outcome {
     let message = match error.downcast_ref::<wasmtime::Trap>() {
-        // The tank is empty: 2^62 fuel, so one operation was charged absurdly much.
+        // The tank is empty. Whether that was the task's budget is the executor's to say.
         Some(wasmtime::Trap::OutOfFuel) => return Outcome::OutOfFuel,
         Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_string(),
         None => format!("host error: {}", error.root_cause()),
     };
     let trap = Trap::new(message);
-    let frame = error
-        .downcast_ref::<WasmBacktrace>()
-        .and_then(|trace| trace.frames().first());
+    let frame = error.downcast_ref::<WasmBacktrace>().and_then(|trace| trace.frames().first());
     Outcome::Trapped(match frame {
         Some(frame) => trap.at(place(frame)),
         None => trap,
@@ -237,19 +228,12 @@ fn place(frame: &wasmtime::FrameInfo) -> String {
 
 impl<D> Clone for Program<D> {
     fn clone(&self) -> Program<D> {
-        Program {
-            module: self.module.clone(),
-            link: self.link.clone(),
-            limits: self.limits,
-        }
+        Program { module: self.module.clone(), link: self.link.clone(), limits: self.limits }
     }
 }
 
 impl<D> fmt::Debug for Program<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Program")
-            .field("module", &self.module)
-            .field("limits", &self.limits)
-            .finish_non_exhaustive()
+        f.debug_struct("Program").field("module", &self.module).field("limits", &self.limits).finish_non_exhaustive()
     }
 }

@@ -23,12 +23,9 @@ impl Signature {
     pub(super) fn of(module: &str, name: &str, ty: &FuncType) -> Result<Signature> {
         let numbers = |types: &mut dyn Iterator<Item = ValType>| types.map(|ty| value_type(&ty)).collect();
         match (numbers(&mut ty.params()), numbers(&mut ty.results())) {
-            (Some(params), Some(results)) => Ok(Signature {
-                module: module.into(),
-                name: name.into(),
-                params,
-                results,
-            }),
+            (Some(params), Some(results)) => {
+                Ok(Signature { module: module.into(), name: name.into(), params, results })
+            }
             _ => Err(ErrorKind::Signature {
                 module: module.into(),
                 signature: describe(name, ty),
@@ -60,11 +57,7 @@ impl Signature {
             let text = arg.as_ref().trim();
             Value::parse(*ty, text).ok_or_else(|| {
                 let expected = ty.expected();
-                self.error(format!(
-                    "argument {} is '{}', which is no {ty}: it takes {expected}",
-                    i + 1,
-                    escape(text)
-                ))
+                self.error(format!("argument {} is '{}', which is no {ty}: it takes {expected}", i + 1, escape(text)))
             })
         };
         args.iter().zip(&self.params).enumerate().map(read).collect()
@@ -96,12 +89,7 @@ impl Signature {
 
     /// An error that shows the signature.
     fn error(&self, message: String) -> Error {
-        ErrorKind::Signature {
-            module: self.module.clone(),
-            signature: self.to_string(),
-            message,
-        }
-        .into()
+        ErrorKind::Signature { module: self.module.clone(), signature: self.to_string(), message }.into()
     }
 }
 

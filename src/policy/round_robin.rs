@@ -8,8 +8,10 @@
 //! balance is `-debt` would get nothing in its next `debt / quantum` rounds. They are not walked through: the round of its next turn
 //! is computed, and the task is filed there.
 //!
-//! **Fairness.** Within a round the tasks keep one order, that in which they became ready, so in any interval the rounds begun by two tasks
-//! that are ready throughout differ by at most one. A task that has had `m` rounds used `m × quantum` and the difference of two
+//! **Fairness.** All rounds have one order: who became ready in a later round comes first, and those of one round come as they became
+//! ready. Two tasks that are ready throughout an interval keep their order, and whoever came in its first round has the next
+//! round's first turns, so in any interval the rounds begun by the two differ by at most one. (At the end of the next round it would
+//! find that the others had begun two.) A task that has had `m` rounds used `m × quantum` and the difference of two
 //! balances, and after a turn a balance lies between minus the task's largest overshoot and 0. So over any interval the service
 //! of two tasks with equal quanta differs by at most **one quantum plus both largest overshoots**. A task that yields forfeits the rest
 //! of its turn, a task that waits keeps its debt and no credit, and whoever becomes ready joins the *next* round, so that no
@@ -22,6 +24,7 @@ use super::{Pick, Policy, Run};
 use crate::error::{ErrorKind, Result};
 use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
 use crate::unit::{Fuel, TaskId};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Quanta are at most this, so that a balance and a quantum add up without overflow.
@@ -46,19 +49,28 @@ pub struct RoundRobin {
     queue: VecDeque<(Turn, u32)>,
     /// Turns that came out of order, or lie more than a round ahead.
     later: BTreeMap<Turn, u32>,
-    /// The round of the latest turn. It stops at its largest value, which 2^64 fuel of debts would reach.
-    round: u64,
-    /// The place in the order for the next task that becomes ready.
-    next_place: u64,
+    /// The round of the latest turn. Wide enough for ever: one guest can owe 2^63 rounds, and then another.
+    round: u128,
+    /// How many tasks have become ready, so many times each.
+    arrivals: u64,
 }
 
 /// When a task's turn is: first by round, then by place in the order of all rounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn {
     /// The round.
-    round: u64,
+    round: u128,
     /// The task's place, new each time that it becomes ready.
-    place: u64,
+    place: Place,
+}
+
+/// A place in the order that all rounds have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    /// The round in which the task became ready; later ones come first.
+    since: Reverse<u128>,
+    /// How many tasks became ready before it.
+    arrival: u64,
 }
 
 /// The state of one task.
@@ -76,6 +88,13 @@ struct Task {
     turn: Turn,
     /// Where that turn is filed.
     filed: Filed,
+}
+
+impl Task {
+    /// Whether this entry of the queue is the task's; it is not if the task left, and perhaps another took its slot.
+    fn is_queued_for(&self, turn: Turn) -> bool {
+        self.filed == Filed::Queue && self.turn == turn
+    }
 }
 
 /// Where a task's turn is filed.
@@ -99,7 +118,7 @@ impl RoundRobin {
             queue: VecDeque::new(),
             later: BTreeMap::new(),
             round: 0,
-            next_place: 0,
+            arrivals: 0,
         }
     }
 
@@ -115,7 +134,7 @@ impl RoundRobin {
         let in_order = self.queue.back().is_none_or(|(last, _)| *last < turn);
         let task = &mut self.tasks[index as usize];
         task.turn = turn;
-        if in_order && turn.round <= self.round.saturating_add(1) {
+        if in_order && turn.round <= self.round + 1 {
             task.filed = Filed::Queue;
             self.queue.push_back((turn, index));
         } else {
@@ -128,18 +147,14 @@ impl RoundRobin {
     fn file_after_debt(&mut self, index: u32) {
         let task = &mut self.tasks[index as usize];
         task.rounds = (-task.balance) / task.quantum + 1;
-        let turn = Turn {
-            round: self.round.saturating_add(task.rounds.cast_unsigned()),
-            place: task.turn.place,
-        };
+        let turn = Turn { round: self.round + u128::from(task.rounds.cast_unsigned()), place: task.turn.place };
         self.file(index, turn);
     }
 
     /// Takes out the earliest turn.
     fn take_first(&mut self) -> Option<u32> {
         while let Some(&(turn, index)) = self.queue.front() {
-            let task = &self.tasks[index as usize];
-            if task.filed == Filed::Queue && task.turn == turn {
+            if self.tasks[index as usize].is_queued_for(turn) {
                 break;
             }
             self.queue.pop_front();
@@ -154,12 +169,19 @@ impl RoundRobin {
     }
 
     /// Takes the task's turn out of wherever it is filed. In the queue it stays behind, to be passed over: [`Self::take_first`].
+    ///
+    /// A long turn at the queue's head keeps what is behind it from being looked at, so the queue is swept once most of it is of
+    /// tasks that left: O(1) for each of them.
     fn withdraw(&mut self, index: usize) {
         let task = &mut self.tasks[index];
         if task.filed == Filed::Later {
             self.later.remove(&task.turn);
         }
         task.filed = Filed::Out;
+        if self.queue.len() > 2 * self.tasks.len() + 32 {
+            let tasks = &self.tasks;
+            self.queue.retain(|(turn, index)| tasks[*index as usize].is_queued_for(*turn));
+        }
     }
 }
 
@@ -195,8 +217,8 @@ impl Policy for RoundRobin {
     }
 
     fn ready(&mut self, id: TaskId, _why: ReadyReason, _now: Fuel) {
-        let place = self.next_place;
-        self.next_place += 1;
+        let place = Place { since: Reverse(self.round), arrival: self.arrivals };
+        self.arrivals += 1;
         self.tasks[id.index()].turn.place = place;
         self.file_after_debt(slot(id));
     }
@@ -211,18 +233,12 @@ impl Policy for RoundRobin {
         let why = match task.rounds {
             0 => PickReason::Continued,
             1 => PickReason::Turn,
-            more => PickReason::DebtPaid {
-                rounds: (more - 1).cast_unsigned(),
-            },
+            more => PickReason::DebtPaid { rounds: (more - 1).cast_unsigned() },
         };
         // Clamped, because the quantum may have been changed since the rounds were counted.
         let paid = task.quantum.saturating_mul(task.rounds);
         task.balance = task.balance.saturating_add(paid).clamp(1, task.quantum);
-        Pick::Run(Run {
-            id: TaskId::new(index, task.generation),
-            grant: Fuel(task.balance.cast_unsigned()),
-            why,
-        })
+        Pick::Run(Run { id: TaskId::new(index, task.generation), grant: Fuel(task.balance.cast_unsigned()), why })
     }
 
     fn charge(&mut self, id: TaskId, used: Fuel, end: SliceEnd) {
@@ -326,11 +342,7 @@ mod tests {
         assert_eq!(order(&mut policy, 2, &[35, 10]), [1, 1]);
         let before = policy.numbers(TaskId::new(0, 0));
         assert_eq!(before, [("quantum", 10), ("balance", -25)]);
-        assert_eq!(
-            pick(&mut policy),
-            (0, 5),
-            "its place is before task 1's, as in every round"
-        );
+        assert_eq!(pick(&mut policy), (0, 5), "its place is before task 1's, as in every round");
     }
 
     #[test]
@@ -387,7 +399,7 @@ mod tests {
                 policy.charge(id, Fuel(10), SliceEnd::Preempted);
             }
         }
-        assert_eq!(ran, [0, 1, 1, 0]);
+        assert_eq!(ran, [0, 1, 0, 1]);
     }
 
     #[test]

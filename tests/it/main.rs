@@ -1,15 +1,20 @@
-//! The tests of the whole.
-use fuelsched::*;
-use fuelsched::policy::RoundRobin;
-#[test] fn smoke() {
-    let engine = Engine::new(&EngineConfig::default()).unwrap();
-    let fib = Module::from_file(&engine, "wasm/fib.wat").unwrap();
-    let main = Module::from_file(&engine, "wasm/main.wat").unwrap();
-    for q in [1, 7, 1000, 1_000_000] {
-        let mut s = Executor::builder().policy(RoundRobin::new(Fuel(q))).build();
-        let a = s.spawn(fib.call("main", &[Value::I32(10)])).unwrap();
-        let b = s.spawn(main.call("main", &[])).unwrap();
-        s.run();
-        println!("{q} {:?} {:?}", s.take(a), s.take(b));
-    }
-}
+//! The tests of the whole, in one binary, because each binary links Wasmtime anew.
+
+mod allocation;
+mod executor;
+mod fairness;
+mod guests;
+mod instances;
+mod ledger;
+mod modules;
+mod support;
+
+// The binary, and what the documents say of it.
+#[cfg(feature = "cli")]
+mod binary;
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(feature = "cli")]
+mod docs;
+#[cfg(feature = "cli")]
+mod hostile;

@@ -52,12 +52,7 @@ pub(crate) fn parse() -> TopArgs {
 }
 
 /// `0.1.0 (wasmtime 48.0.8)`.
-const VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    " (wasmtime ",
-    env!("FUELSCHED_WASMTIME_VERSION"),
-    ")"
-);
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (wasmtime ", env!("FUELSCHED_WASMTIME_VERSION"), ")");
 
 /// Run many WebAssembly modules at once, preemptively and deterministically, by fuel
 ///
@@ -179,10 +174,7 @@ impl RunArgs {
             budget: self.fuel,
             run_fuel: self.run_fuel,
             run_time: self.run_time,
-            limits: Limits {
-                memory: self.max_memory,
-                ..Limits::default()
-            },
+            limits: Limits { memory: self.max_memory, ..Limits::default() },
             max_stack: self.max_stack,
             format: self.output.format,
             log: self.output.log,
@@ -232,7 +224,7 @@ fn time(text: &str) -> Result<Duration, String> {
 
 /// A size of memory.
 fn size(text: &str) -> Result<usize, String> {
-    let size = text.parse::<ByteSize>().ok().map(|size| size.as_u64());
+    let size = text.replace('_', "").parse::<ByteSize>().ok().map(|size| size.as_u64());
     size.and_then(|size| usize::try_from(size).ok())
         .ok_or_else(|| "it takes a size such as 64KiB, 256MiB or a number of bytes".into())
 }

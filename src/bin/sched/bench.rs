@@ -53,8 +53,6 @@ struct BenchReport {
     clock_read_ns: u64,
     /// Each module, and all of them.
     modules: Vec<Times>,
-    /// From the end of one slice to the end of the next, at quantum 1.
-    switch_ns: Spread,
     /// The same work done in other ways.
     work: Work,
     /// Speeds.
@@ -70,6 +68,8 @@ struct Times {
     completion_ns: Spread,
     /// The length of a slice.
     slice_ns: Spread,
+    /// From the end of the slice before, whoever's it was, to the end of one of this module's, at quantum 1.
+    switch_ns: Spread,
 }
 
 /// A distribution in nanoseconds.
@@ -124,18 +124,21 @@ struct Rates {
 /// What is collected over the rounds.
 #[derive(Default)]
 struct Measured {
-    /// Time to completion, by module.
-    completion: Vec<Durations>,
-    /// Slice lengths, by module.
-    slices: Vec<Durations>,
-    /// Time to completion of all.
-    all_completion: Durations,
-    /// Slice lengths of all.
-    all_slices: Durations,
-    /// From slice end to slice end at quantum 1.
-    switches: Durations,
+    /// What is known of each module, and at the end of all.
+    modules: Vec<Module>,
     /// Whole runs: preempted, unpreempted, unmetered.
     works: [Durations; 3],
+}
+
+/// What is collected of one module, or of all.
+#[derive(Default)]
+struct Module {
+    /// Time to completion.
+    completion: Durations,
+    /// Slice lengths.
+    slices: Durations,
+    /// From slice end to slice end, at quantum 1.
+    switches: Durations,
 }
 
 /// The modules, compiled for both engines.
@@ -174,11 +177,7 @@ pub(crate) fn run(runs: u32, format: Format) -> Result<ExitCode> {
         Format::Json => serde_json::to_string_pretty(&report)? + "\n",
         Format::Human => report.tables(),
     })?;
-    Ok(if done < runs {
-        ExitCode::from(INTERRUPTED)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if done < runs { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 
 /// Compiles the demo's modules, with fuel and without.
@@ -190,22 +189,14 @@ fn compile() -> Result<Guests> {
     };
     let (metered, with) = timed(true)?;
     let (unmetered, without) = timed(false)?;
-    Ok(Guests {
-        metered,
-        unmetered,
-        compile: [with, without],
-    })
+    Ok(Guests { metered, unmetered, compile: [with, without] })
 }
 
 /// Runs the work in all five ways.
 fn round(guests: &Guests, measured: &mut Measured) -> Result<()> {
     timed(guests, measured)?;
     switching(guests, measured)?;
-    let ways = [
-        (DEMO_QUANTUM, &guests.metered),
-        (WHOLE, &guests.metered),
-        (WHOLE, &guests.unmetered),
-    ];
+    let ways = [(DEMO_QUANTUM, &guests.metered), (WHOLE, &guests.metered), (WHOLE, &guests.unmetered)];
     for (works, (quantum, jobs)) in measured.works.iter_mut().zip(ways) {
         let began = Instant::now();
         run_once(jobs, quantum, ())?;
@@ -216,31 +207,22 @@ fn round(guests: &Guests, measured: &mut Measured) -> Result<()> {
 
 /// Runs the work with the clock read around every slice.
 fn timed(guests: &Guests, measured: &mut Measured) -> Result<()> {
-    let clock = Slices {
-        began: Instant::now(),
-        slice_began: Instant::now(),
-        measured,
-    };
+    let (now, left) = (Instant::now(), guests.metered.len());
+    let clock = Slices { began: now, slice_began: now, left, modules: &mut measured.modules };
     run_once(&guests.metered, DEMO_QUANTUM, clock)?;
     Ok(())
 }
 
 /// Runs the work at quantum 1.
 fn switching(guests: &Guests, measured: &mut Measured) -> Result<()> {
-    let clock = Switches {
-        last_end: None,
-        switches: &mut measured.switches,
-    };
+    let clock = Switches { last_end: None, modules: &mut measured.modules };
     run_once(&guests.metered, Fuel(1), clock)?;
     Ok(())
 }
 
 /// Spawns the jobs and runs them to their ends; says how many switches and how much fuel that took.
 fn run_once<O: Observer>(jobs: &[Job], quantum: Fuel, observer: O) -> Result<(u64, Fuel)> {
-    let mut sched = Executor::builder()
-        .policy(RoundRobin::new(quantum))
-        .observer(observer)
-        .build();
+    let mut sched = Executor::builder().policy(RoundRobin::new(quantum)).observer(observer).build();
     for job in jobs {
         let call = job.call.as_ref().ok().context("the demo's modules compile")?;
         sched.spawn(call.program.call((), &job.entry, &call.args))?;
@@ -257,8 +239,10 @@ struct Slices<'a> {
     began: Instant,
     /// When the present slice did.
     slice_began: Instant,
+    /// Tasks that have not ended.
+    left: usize,
     /// Where it goes.
-    measured: &'a mut Measured,
+    modules: &'a mut [Module],
 }
 
 impl Observer for Slices<'_> {
@@ -268,14 +252,14 @@ impl Observer for Slices<'_> {
 
     fn slice(&mut self, slice: &Slice) {
         let now = Instant::now();
-        let length = now - self.slice_began;
-        let task = slice.id.index();
-        self.measured.slices[task].add(length);
-        self.measured.all_slices.add(length);
+        let (all, task) = all_and(self.modules, slice.id);
+        all.slices.add(now - self.slice_began);
+        task.slices.add(now - self.slice_began);
         if slice.end == SliceEnd::Ended {
-            self.measured.completion[task].add(now - self.began);
-            if task + 1 == self.measured.completion.len() {
-                self.measured.all_completion.add(now - self.began);
+            task.completion.add(now - self.began);
+            self.left -= 1;
+            if self.left == 0 {
+                all.completion.add(now - self.began);
             }
         }
     }
@@ -286,7 +270,7 @@ struct Switches<'a> {
     /// When the slice before ended, if it was preempted.
     last_end: Option<Instant>,
     /// Where it goes.
-    switches: &'a mut Durations,
+    modules: &'a mut [Module],
 }
 
 impl Observer for Switches<'_> {
@@ -295,7 +279,9 @@ impl Observer for Switches<'_> {
         let whole = slice.end == SliceEnd::Preempted && slice.number > 1;
         let now = Instant::now();
         if let (Some(last), true) = (self.last_end, whole) {
-            self.switches.add(now - last);
+            let (all, task) = all_and(self.modules, slice.id);
+            all.switches.add(now - last);
+            task.switches.add(now - last);
         }
         // Read again, so that recording the duration is not part of the next.
         self.last_end = whole.then(Instant::now);
@@ -305,34 +291,24 @@ impl Observer for Switches<'_> {
 impl Measured {
     /// Nothing yet.
     fn new(guests: &Guests) -> Measured {
-        let per_module = || guests.metered.iter().map(|_| Durations::new()).collect();
-        Measured {
-            completion: per_module(),
-            slices: per_module(),
-            ..Measured::default()
-        }
+        // One for each, and one for all.
+        let modules = (0..=guests.metered.len()).map(|_| Module::default()).collect();
+        Measured { modules, ..Measured::default() }
+    }
+}
+
+/// Where a slice of that task goes. The slots are given out in the order of the jobs, and all is the last.
+fn all_and(modules: &mut [Module], id: TaskId) -> (&mut Module, &mut Module) {
+    match modules.split_last_mut() {
+        Some((all, each)) => (all, &mut each[id.index()]),
+        None => unreachable!("there is one for all"),
     }
 }
 
 impl From<&Durations> for Spread {
     fn from(durations: &Durations) -> Spread {
-        let Percentiles {
-            count,
-            p50,
-            p90,
-            p99,
-            p99_9,
-            max,
-            ..
-        } = durations.percentiles();
-        Spread {
-            count,
-            p50,
-            p90,
-            p99,
-            p99_9,
-            max,
-        }
+        let Percentiles { count, p50, p90, p99, p99_9, max, .. } = durations.percentiles();
+        Spread { count, p50, p90, p99, p99_9, max }
     }
 }
 
@@ -354,7 +330,8 @@ fn report(guests: &Guests, measured: &Measured, runs: u32, warm_up: u32) -> Resu
     let (switches, fuel) = run_once(&guests.metered, DEMO_QUANTUM, ())?;
     let [preempted, unpreempted, unmetered] = measured.works.each_ref().map(Spread::from);
     let ratio = |a: &Spread, b: &Spread| a.p50 as f64 / b.p50.max(1) as f64;
-    let switch = Spread::from(&measured.switches);
+    let modules = measured.times(guests);
+    let switch = modules.last().map_or(1, |all| all.switch_ns.p50.max(1));
     let seconds = preempted.p50 as f64 / 1e9;
     Ok(BenchReport {
         schema: 1,
@@ -365,14 +342,13 @@ fn report(guests: &Guests, measured: &Measured, runs: u32, warm_up: u32) -> Resu
         warm_up,
         compile_ns: guests.compile.map(|time| time.as_nanos() as u64),
         clock_read_ns: clock_read(),
-        modules: measured.times(guests),
+        modules,
         rates: Rates {
             switches_per_s: switches as f64 / seconds,
-            switches_per_s_at_quantum_1: 1e9 / switch.p50.max(1) as f64,
+            switches_per_s_at_quantum_1: 1e9 / switch as f64,
             fuel_per_s: fuel.0 as f64 / seconds,
             ns_per_fuel: preempted.p50 as f64 / fuel.0 as f64,
         },
-        switch_ns: switch,
         work: Work {
             fuel: fuel.0,
             switches,
@@ -388,15 +364,14 @@ fn report(guests: &Guests, measured: &Measured, runs: u32, warm_up: u32) -> Resu
 impl Measured {
     /// The times of each module, and of all.
     fn times(&self, guests: &Guests) -> Vec<Times> {
-        let each = guests.metered.iter().zip(self.completion.iter().zip(&self.slices));
-        let times = |name: &str, (completion, slices): (&Durations, &Durations)| Times {
+        let names = guests.metered.iter().map(|job| job.name.as_str()).chain(["all"]);
+        let times = |(name, module): (&str, &Module)| Times {
             name: name.into(),
-            completion_ns: completion.into(),
-            slice_ns: slices.into(),
+            completion_ns: (&module.completion).into(),
+            slice_ns: (&module.slices).into(),
+            switch_ns: (&module.switches).into(),
         };
-        let mut all: Vec<Times> = each.map(|(job, measured)| times(&job.name, measured)).collect();
-        all.push(times("all", (&self.all_completion, &self.all_slices)));
-        all
+        names.zip(&self.modules).map(times).collect()
     }
 }
 
@@ -417,8 +392,8 @@ impl BenchReport {
         for times in &self.modules {
             rows.push(times.completion_ns.row(&times.name, "time to completion"));
             rows.push(times.slice_ns.row(&times.name, "slice"));
+            rows.push(times.switch_ns.row(&times.name, "context switch (quantum 1)"));
         }
-        rows.push(self.switch_ns.row("all", "context switch (quantum 1)"));
         rows.push(self.work.preempted_ns.row("all", "whole run"));
         rows.push(self.work.unpreempted_ns.row("all", "whole run, unpreempted"));
         rows.push(self.work.unmetered_ns.row("all", "whole run, unmetered"));

@@ -55,11 +55,7 @@ struct Spec {
 impl Spec {
     /// Takes a TASK apart: `PATH[:EXPORT][=ARG,ARG…]`, where a file whose name is all of it comes first.
     fn parse(task: &str, exists: impl Fn(&str) -> bool) -> Spec {
-        let bare = |path: &str| Spec {
-            path: path.into(),
-            export: None,
-            args: Vec::new(),
-        };
+        let bare = |path: &str| Spec { path: path.into(), export: None, args: Vec::new() };
         if exists(task) {
             return bare(task);
         }
@@ -69,10 +65,9 @@ impl Spec {
             None => (task, ""),
         };
         let mut spec = match call.rsplit_once(':') {
-            Some((path, export)) if !exists(call) && !export.contains('/') => Spec {
-                export: Some(export.into()),
-                ..bare(path)
-            },
+            Some((path, export)) if !exists(call) && !export.contains('/') => {
+                Spec { export: Some(export.into()), ..bare(path) }
+            }
             _ => bare(call),
         };
         if !args.is_empty() {
@@ -105,10 +100,7 @@ fn refusal(error: fuelsched::Error) -> Refusal {
         error.kind(),
         ErrorKind::NoSuchExport { .. } | ErrorKind::NotAFunction { .. } | ErrorKind::Signature { .. }
     );
-    Refusal {
-        message: error.to_string(),
-        mistyped,
-    }
+    Refusal { message: error.to_string(), mistyped }
 }
 
 /// The export that is called when none is named.
@@ -124,10 +116,7 @@ fn default_export(module: &Module) -> &'static str {
 
 /// The tasks of `sched run`. What is wrong with one of them is kept with it, and the others are not concerned.
 pub(crate) fn load(engine: &Engine, tasks: &[String], copies: u32) -> Vec<Job> {
-    let specs: Vec<Spec> = tasks
-        .iter()
-        .map(|task| Spec::parse(task, |path| Path::new(path).is_file()))
-        .collect();
+    let specs: Vec<Spec> = tasks.iter().map(|task| Spec::parse(task, |path| Path::new(path).is_file())).collect();
     let modules = compile(engine, specs.iter().map(|spec| spec.path.as_str()));
     let mut jobs = Vec::with_capacity(specs.len() * copies as usize);
     for spec in &specs {
@@ -153,15 +142,8 @@ pub(crate) fn demo(engine: &Engine) -> Result<Vec<Job>> {
     ];
     let job = |(name, text, args): (&str, &str, Vec<Value>)| {
         let path = format!("wasm/{name}.wat");
-        let program = Module::from_bytes(engine, &path, text)?
-            .program()?
-            .limits(Limits::default());
-        Ok(Job {
-            name: name.into(),
-            module: path,
-            entry: "main".into(),
-            call: Ok(Call { program, args }),
-        })
+        let program = Module::from_bytes(engine, &path, text)?.program()?.limits(Limits::default());
+        Ok(Job { name: name.into(), module: path, entry: "main".into(), call: Ok(Call { program, args }) })
     };
     modules.into_iter().map(job).collect()
 }
@@ -242,19 +224,10 @@ mod tests {
     fn a_task_is_split_at_the_first_equals_and_the_last_colon() {
         let there = &["wasm/fib.wat"];
         assert_eq!(spec("wasm/fib.wat", there), parts("wasm/fib.wat", None, &[]));
-        assert_eq!(
-            spec("wasm/fib.wat:main", there),
-            parts("wasm/fib.wat", Some("main"), &[])
-        );
-        assert_eq!(
-            spec("wasm/fib.wat:main=1,-2", there),
-            parts("wasm/fib.wat", Some("main"), &["1", "-2"])
-        );
+        assert_eq!(spec("wasm/fib.wat:main", there), parts("wasm/fib.wat", Some("main"), &[]));
+        assert_eq!(spec("wasm/fib.wat:main=1,-2", there), parts("wasm/fib.wat", Some("main"), &["1", "-2"]));
         assert_eq!(spec("wasm/fib.wat=30", there), parts("wasm/fib.wat", None, &["30"]));
-        assert_eq!(
-            spec("wasm/fib.wat:main=", there),
-            parts("wasm/fib.wat", Some("main"), &[])
-        );
+        assert_eq!(spec("wasm/fib.wat:main=", there), parts("wasm/fib.wat", Some("main"), &[]));
         assert_eq!(spec("a=b/x.wat:f=1", &[]), parts("a=b/x.wat", Some("f"), &["1"]));
         assert_eq!(spec("ns:x.wat:f:g", &[]), parts("ns:x.wat:f", Some("g"), &[]));
         assert_eq!(spec("a:b/x.wat", &[]), parts("a:b/x.wat", None, &[]));
@@ -262,13 +235,7 @@ mod tests {
 
     #[test]
     fn a_file_of_the_whole_name_comes_first() {
-        assert_eq!(
-            spec("odd:name=1.wat", &["odd:name=1.wat"]),
-            parts("odd:name=1.wat", None, &[])
-        );
-        assert_eq!(
-            spec("odd:name.wat=1", &["odd:name.wat"]),
-            parts("odd:name.wat", None, &["1"])
-        );
+        assert_eq!(spec("odd:name=1.wat", &["odd:name=1.wat"]), parts("odd:name=1.wat", None, &[]));
+        assert_eq!(spec("odd:name.wat=1", &["odd:name.wat"]), parts("odd:name.wat", None, &["1"]));
     }
 }

@@ -1,9 +1,12 @@
 //! `--log`: one line a switch, saying who ran, for how much of how much fuel, why it stopped, and who is next.
 
+use crate::output::clean;
 use fuelsched::reason::PickReason;
 use fuelsched::trace::{Ended, Observer, Slice};
 use fuelsched::{Fuel, SliceEnd, TaskId};
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An observer that writes lines.
 ///
@@ -19,33 +22,21 @@ pub(crate) struct Log<W: Write> {
     totals: Vec<Fuel>,
     /// Slices so far.
     slices: u64,
+    /// Raised when nobody reads the log any more.
+    interrupt: Arc<AtomicBool>,
     /// The latest slice, and what is to be said about its end.
     kept: Option<(Slice, String)>,
 }
 
 impl<W: Write> Log<W> {
-    /// A log of tasks with these names, with its header.
-    pub(crate) fn new(mut out: W, names: Vec<String>) -> Log<W> {
+    /// A log of tasks with these names, with its header. It raises `interrupt` when nobody reads it any more.
+    pub(crate) fn new(out: W, names: Vec<String>, interrupt: Arc<AtomicBool>) -> Log<W> {
         let width = names.iter().map(String::len).max().unwrap_or(0).max(4);
-        let header = [
-            "slice",
-            "task",
-            "granted",
-            "used",
-            "in all",
-            "picked for",
-            "next",
-            "then",
-        ];
-        let _ = writeln!(out, "{}", line(width, header));
-        Log {
-            out,
-            totals: vec![Fuel::ZERO; names.len()],
-            names,
-            width,
-            slices: 0,
-            kept: None,
-        }
+        let header = ["slice", "task", "granted", "used", "in all", "picked for", "next", "then"];
+        let totals = vec![Fuel::ZERO; names.len()];
+        let mut log = Log { out, names, width, totals, slices: 0, interrupt, kept: None };
+        log.say(&line(width, header));
+        log
     }
 
     /// Writes the line that was kept, now that it is known who is next.
@@ -71,9 +62,11 @@ impl<W: Write> Log<W> {
         self.say(&line);
     }
 
-    /// Writes a line. If nobody reads the log any more, the run goes on without it.
+    /// Writes a line. If nobody reads the log any more, nobody waits for the run.
     fn say(&mut self, line: &str) {
-        let _ = writeln!(self.out, "{}", line.trim_end());
+        if writeln!(self.out, "{}", clean(line.trim_end())).is_err() {
+            self.interrupt.store(true, Ordering::Relaxed);
+        }
     }
 
     /// A task's name.

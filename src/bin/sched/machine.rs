@@ -29,9 +29,7 @@ impl Machine {
         let unknown = || String::from("unknown");
         let release = read("/proc/sys/kernel/osrelease").unwrap_or_else(unknown);
         Machine {
-            cpu: read("/proc/cpuinfo")
-                .and_then(|text| cpu_name(&text))
-                .unwrap_or_else(unknown),
+            cpu: read("/proc/cpuinfo").and_then(|text| cpu_name(&text)).unwrap_or_else(unknown),
             cores: thread::available_parallelism().map_or(1, NonZero::get),
             architecture: std::env::consts::ARCH,
             system: format!("{} {release}", std::env::consts::OS),
@@ -42,19 +40,8 @@ impl Machine {
 
     /// In one line, for people.
     pub(crate) fn line(&self) -> String {
-        let Machine {
-            cpu,
-            cores,
-            architecture,
-            system,
-            governor,
-            optimised,
-        } = self;
-        let build = if *optimised {
-            ""
-        } else {
-            "; NOT an optimised build: use cargo run --release"
-        };
+        let Machine { cpu, cores, architecture, system, governor, optimised } = self;
+        let build = if *optimised { "" } else { "; NOT an optimised build: use cargo run --release" };
         format!("{cpu}, {cores} cores, {architecture}, {system}, governor {governor}{build}")
     }
 }

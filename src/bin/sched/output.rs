@@ -27,7 +27,13 @@ pub(crate) fn error(message: &str) {
 
 /// Says something beside the result. If nobody can hear it, so be it.
 pub(crate) fn note(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", clean(line));
+}
+
+/// A text without the characters that move a terminal's cursor or change its colours: paths and messages may come from anybody.
+pub(crate) fn clean(text: &str) -> String {
+    let visible = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().map(visible).collect()
 }
 
 /// A table for people, as wide as the terminal at most; `numbers` are the columns that are aligned to the right.
@@ -39,7 +45,7 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
         .set_width(terminal_size().map_or(PIPE_WIDTH, |(Width(columns), _)| columns))
         .set_header(header);
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| clean(cell)));
     }
     for &column in numbers {
         if let Some(column) = table.column_mut(column) {

@@ -1,5 +1,6 @@
 //! Progress of what takes long, on a terminal; nothing where standard error is not one.
 
+use crate::output;
 use fuelsched::Fuel;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
@@ -13,9 +14,7 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// A bar that counts to `total`.
 pub(crate) fn bar(total: u64, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}, {eta} left");
-    ProgressBar::new(total)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        .with_message(what)
+    ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what)
 }
 
 /// The progress of compiling several modules.
@@ -75,10 +74,7 @@ pub(crate) struct Running {
 impl Running {
     /// A run that begins now; nothing without a terminal, so that no clock is read for it.
     pub(crate) fn new() -> Option<Running> {
-        std::io::stderr().is_terminal().then(|| Running {
-            began: Instant::now(),
-            spinner: None,
-        })
+        std::io::stderr().is_terminal().then(|| Running { began: Instant::now(), spinner: None })
     }
 
     /// Shows how far it came, if it has been running for a while.
@@ -86,10 +82,13 @@ impl Running {
         if self.spinner.is_none() && self.began.elapsed() > 4 * PATIENCE {
             let style = ProgressStyle::with_template("{spinner} running, {elapsed}: {msg}");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
-            self.spinner = Some(ProgressBar::new_spinner().with_style(style));
+            self.spinner = Some(ProgressBar::new_spinner().with_style(style).with_elapsed(self.began.elapsed()));
         }
         if let Some(spinner) = &self.spinner {
-            spinner.set_message(format!("{live} tasks to go, {fuel} fuel used (Ctrl-C to stop)"));
+            spinner.set_message(format!(
+                "{} to go, {fuel} fuel used (Ctrl-C to stop)",
+                output::count(live as u64, "task")
+            ));
             spinner.tick();
         }
     }

@@ -132,11 +132,7 @@ impl TaskReport {
             values: Vec::new(),
             error: None,
             exit_code: None,
-            fuel: FuelReport {
-                used: 0,
-                budget: budget.map(|fuel| fuel.0),
-                exact: true,
-            },
+            fuel: FuelReport { used: 0, budget: budget.map(|fuel| fuel.0), exact: true },
             slices: 0,
             preempted: 0,
             yielded: 0,
@@ -157,13 +153,7 @@ impl TaskReport {
     pub(crate) fn ended(mut self, ended: &Ended, cpu_ns: Option<u64>) -> TaskReport {
         let ledger = &ended.ledger;
         self.outcome = ended.outcome.name();
-        self.values = ended
-            .outcome
-            .values()
-            .unwrap_or_default()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        self.values = ended.outcome.values().unwrap_or_default().iter().map(ToString::to_string).collect();
         self.error = match &ended.outcome {
             Outcome::Trapped(trap) => Some(trap.to_string()),
             Outcome::Failed(error) => Some(error.to_string()),
@@ -197,10 +187,9 @@ impl TaskReport {
     fn row(&self, timing: bool) -> Vec<String> {
         let approximate = if self.fuel.exact { "" } else { "≥ " };
         let result = match &self.error {
-            Some(error) => error.clone(),
-            None => self
-                .exit_code
-                .map_or_else(|| self.values.join(" "), |code| code.to_string()),
+            // The whole of it is on standard error.
+            Some(error) => error.lines().next().unwrap_or_default().into(),
+            None => self.exit_code.map_or_else(|| self.values.join(" "), |code| code.to_string()),
         };
         let mut row = vec![
             self.name.clone(),
@@ -286,12 +275,7 @@ impl Report {
             *outcomes.entry(task.outcome).or_default() += 1;
         }
         let outcomes: Vec<String> = outcomes.iter().map(|(name, count)| format!("{count} {name}")).collect();
-        let Sums {
-            switches,
-            slices,
-            fuel,
-            wall_ns,
-        } = self.totals;
+        let Sums { switches, slices, fuel, wall_ns } = self.totals;
         let mut text = format!(
             "{}; {} fuel in {}, {}, {}\n{}, quantum {}, {}; digest {}\n",
             outcomes.join(", "),

@@ -98,7 +98,7 @@ type Sched = Executor<Box<dyn Policy>, Watch>;
 /// Runs the jobs, and reports.
 pub(crate) fn run(jobs: &[Job], settings: &Settings) -> anyhow::Result<ExitCode> {
     let interrupted = catch_interrupt()?;
-    let mut sched = executor(jobs, settings);
+    let mut sched = executor(jobs, settings, &interrupted);
     let spawned: Vec<Result<TaskId, Refusal>> = jobs.iter().map(|job| spawn(&mut sched, job, settings)).collect();
     say_what_failed(&spawned);
     if nothing_ran_as_typed(&spawned) {
@@ -109,17 +109,8 @@ pub(crate) fn run(jobs: &[Job], settings: &Settings) -> anyhow::Result<ExitCode>
     sched.stop_all();
     let wall = began.elapsed();
     let tasks = jobs.iter().zip(spawned).enumerate();
-    let tasks = tasks
-        .map(|(id, (job, spawned))| task_report(id, job, spawned, &mut sched, settings))
-        .collect();
-    let report = Report::new(
-        tasks,
-        settings,
-        ended_by,
-        sched.totals(),
-        wall,
-        sched.observer().digest.hex(),
-    );
+    let tasks = tasks.map(|(id, (job, spawned))| task_report(id, job, spawned, &mut sched, settings)).collect();
+    let report = Report::new(tasks, settings, ended_by, sched.totals(), wall, sched.observer().digest.hex());
     // The log's last line is written when the log goes.
     drop(sched);
     output::result(&report.render(settings.format)?)?;
@@ -137,18 +128,15 @@ pub(crate) fn catch_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
 }
 
 /// An executor with the policy asked for, watched as asked for.
-fn executor(jobs: &[Job], settings: &Settings) -> Sched {
+fn executor(jobs: &[Job], settings: &Settings, interrupt: &Arc<AtomicBool>) -> Sched {
     let runnable: Vec<&Job> = jobs.iter().filter(|job| job.call.is_ok()).collect();
     let policy: Box<dyn Policy> = match settings.policy {
         PolicyName::RoundRobin => Box::new(RoundRobin::new(settings.quantum)),
     };
     let names = || runnable.iter().map(|job| job.name.clone()).collect();
     let watch = Watch {
-        log: settings.log.then(|| Log::new(io::stderr(), names())),
-        timing: settings.timing.then(|| Timing {
-            began: Instant::now(),
-            ran: vec![0; runnable.len()],
-        }),
+        log: settings.log.then(|| Log::new(io::stderr(), names(), interrupt.clone())),
+        timing: settings.timing.then(|| Timing { began: Instant::now(), ran: vec![0; runnable.len()] }),
         digest: digest(&runnable, settings),
     };
     Executor::builder().policy(policy).observer(watch).build()
@@ -184,18 +172,12 @@ fn spawn(sched: &mut Sched, job: &Job, settings: &Settings) -> Result<TaskId, Re
     if let Some(fuel) = settings.budget {
         task = task.budget(fuel);
     }
-    sched.spawn(task).map_err(|error| Refusal {
-        message: error.to_string(),
-        mistyped: false,
-    })
+    sched.spawn(task).map_err(|error| Refusal { message: error.to_string(), mistyped: false })
 }
 
 /// Says what is wrong with jobs that cannot run, once for copies of one job.
 fn say_what_failed(spawned: &[Result<TaskId, Refusal>]) {
-    let mut messages: Vec<&str> = spawned
-        .iter()
-        .filter_map(|s| Some(s.as_ref().err()?.message.as_str()))
-        .collect();
+    let mut messages: Vec<&str> = spawned.iter().filter_map(|s| Some(s.as_ref().err()?.message.as_str())).collect();
     messages.dedup();
     messages.into_iter().for_each(output::error);
 }

@@ -1,0 +1,140 @@
+//! What one context switch costs with the exact ledger on, beside a bare loop that only polls and beside other executors, all over
+//! the same futures. `docs/benchmarks.md` says how it is measured and what came out.
+//!
+//! ```text
+//! cargo bench --bench switch                      all of it
+//! cargo bench --bench switch -- --quick           the same, shorter and less exact
+//! cargo bench --bench switch -- paired            the comparison alone
+//! cargo bench --bench switch -- absolute          criterion's part alone
+//! cargo bench --bench switch -- --test            everything once
+//! … --count CONTESTANT TASKS QUANTUM SWITCHES     so many switches of one contestant, for counting instructions
+//! ```
+
+#[path = "switch/contestants.rs"]
+mod contestants;
+#[path = "switch/guests.rs"]
+mod guests;
+#[path = "switch/paired.rs"]
+mod paired;
+#[path = "switch/report.rs"]
+mod report;
+#[path = "switch/stats.rs"]
+mod stats;
+
+use contestants::{Contestant, ENTRANTS, Ours};
+use criterion::Criterion;
+use fuelsched::policy::{Policy, RoundRobin};
+use fuelsched::{Executor, Fuel, Step};
+use guests::Guests;
+use paired::{CASES, Plan};
+use std::hint::black_box;
+use std::process::exit;
+use std::time::{Duration, Instant};
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.first().is_some_and(|arg| arg == "--count") {
+        return count(&args[1..]);
+    }
+    if wants(&args, "paired") {
+        compare(plan(&args));
+    }
+    let mut criterion = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .configure_from_args();
+    absolute(&mut criterion);
+    criterion.final_summary();
+}
+
+/// How much is to be measured, by the arguments that criterion knows too. Without `--bench` it is `cargo test` that runs this.
+fn plan(args: &[String]) -> Plan {
+    let has = |name: &str| args.iter().any(|arg| arg == name);
+    if has("--test") || !has("--bench") {
+        Plan::TEST
+    } else if has("--quick") {
+        Plan::QUICK
+    } else {
+        Plan::FULL
+    }
+}
+
+/// Whether the arguments leave this part in: they name no part, or this one.
+fn wants(args: &[String], part: &str) -> bool {
+    let mut names = args.iter().filter(|arg| !arg.starts_with('-')).peekable();
+    names.peek().is_none() || names.any(|name| part.contains(name.as_str()))
+}
+
+/// Measures and prints all cases.
+fn compare(plan: Plan) {
+    let guests = Guests::new();
+    let measured: Vec<_> = CASES
+        .iter()
+        .map(|case| {
+            let measured = paired::measure(&guests, *case, plan);
+            report::print(&measured);
+            measured
+        })
+        .collect();
+    match report::write(&measured) {
+        Ok(folder) => println!("\nevery round: {}", folder.join("rounds.csv").display()),
+        Err(error) => println!("\ncannot write the files: {error}"),
+    }
+}
+
+/// Makes so many switches with one contestant, and nothing else.
+fn count(args: &[String]) {
+    let [name, numbers @ ..] = args else { usage() };
+    let Some(entrant) = ENTRANTS.iter().find(|entrant| entrant.name == name) else { usage() };
+    let numbers: Vec<u64> = numbers.iter().flat_map(|number| number.parse()).collect();
+    let [tasks, quantum, switches] = numbers[..] else { usage() };
+    let guests = Guests::new();
+    let mut contestant = (entrant.make)(&guests, tasks as usize, quantum);
+    contestant.run(2 * tasks);
+    let (made, _) = contestant.measure(switches);
+    println!("{made}");
+}
+
+/// Says what `--count` takes.
+fn usage() -> ! {
+    let names: Vec<_> = ENTRANTS.iter().map(|entrant| entrant.name).collect();
+    eprintln!("--count CONTESTANT TASKS QUANTUM SWITCHES, where CONTESTANT is one of {}", names.join(", "));
+    exit(2)
+}
+
+/// Absolute times of ways to drive the library's own executor, with 10 tasks.
+fn absolute(criterion: &mut Criterion) {
+    let guests = Guests::new();
+    for quantum in [1, 1000] {
+        let mut group = criterion.benchmark_group(format!("absolute/quantum {quantum}"));
+        group.bench_function("run_for", |bencher| {
+            let mut ours = Ours::new(&guests, 10, quantum);
+            bencher.iter_custom(|switches| ours.measure(switches).1);
+        });
+        group.bench_function("step", |bencher| {
+            let mut ours = Ours::new(&guests, 10, quantum);
+            bencher.iter_custom(|switches| step(&mut ours.0, switches));
+        });
+        group.bench_function("step, boxed policy", |bencher| {
+            let policy: Box<dyn Policy> = Box::new(RoundRobin::new(Fuel(quantum)));
+            let mut boxed = Executor::builder().policy(policy).build();
+            for _ in 0..10 {
+                boxed.spawn(guests.task()).expect("the call is right");
+            }
+            bencher.iter_custom(|switches| step(&mut boxed, switches));
+        });
+    }
+}
+
+/// The time of so many steps.
+fn step<P: Policy>(executor: &mut Executor<P>, steps: u64) -> Duration {
+    let start = Instant::now();
+    for _ in 0..steps {
+        let Step::Ran(slice) = black_box(executor.step()) else {
+            panic!("an endless loop ended");
+        };
+        black_box(slice);
+    }
+    start.elapsed()
+}
