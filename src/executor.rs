@@ -1,6 +1,6 @@
 //! The executor: it polls one task at a time, and takes `Poll::Pending` as a context switch.
 //!
-//! There is one poll in this crate's way through a run, in [`Executor::run_slice`]; everything else here is who is polled, for how
+//! There is one poll in this crate's way through a run, in `Executor::run_slice`; everything else here is who is polled, for how
 //! much, and what becomes of it. The executor knows futures and a [`Policy`], and nothing of WebAssembly.
 //!
 //! ```text

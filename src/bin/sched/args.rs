@@ -91,7 +91,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = RUN_EXAMPLES, max_term_width = 100)]
 pub(crate) struct RunArgs {
-    /// What to run: PATH[:EXPORT][=ARG,ARG...], as described below
+    /// What to run: a module's path, its export and arguments, written as described below
     #[arg(value_name = "TASK", required = true)]
     pub(crate) tasks: Vec<String>,
 
