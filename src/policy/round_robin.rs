@@ -46,7 +46,9 @@ pub struct RoundRobin {
     /// The state of each task, by [`TaskId::index`].
     tasks: Vec<Task>,
     /// Turns in ascending order; those of tasks that have left since are passed over.
-    queue: VecDeque<(Turn, u32)>,
+    queue: VecDeque<Queued>,
+    /// The turn of the queue's last entry, while it has one.
+    queue_end: Turn,
     /// Turns that came out of order, or lie more than a round ahead.
     later: BTreeMap<Turn, u32>,
     /// The round of the latest turn. Wide enough for ever: one guest can owe 2^63 rounds, and then another.
@@ -62,6 +64,15 @@ struct Turn {
     round: u128,
     /// The task's place, new each time that it becomes ready.
     place: Place,
+}
+
+/// An entry of the queue: small, because every switch moves one out and one in. The turn itself is with the task.
+#[derive(Clone, Copy, Debug)]
+struct Queued {
+    /// The task's [`Place::arrival`], by which an entry is told from those of the slot's earlier tasks.
+    arrival: u64,
+    /// The task.
+    index: u32,
 }
 
 /// A place in the order that all rounds have.
@@ -92,8 +103,8 @@ struct Task {
 
 impl Task {
     /// Whether this entry of the queue is the task's; it is not if the task left, and perhaps another took its slot.
-    fn is_queued_for(&self, turn: Turn) -> bool {
-        self.filed == Filed::Queue && self.turn == turn
+    fn is_queued_as(&self, entry: Queued) -> bool {
+        self.filed == Filed::Queue && self.turn.place.arrival == entry.arrival
     }
 }
 
@@ -116,6 +127,7 @@ impl RoundRobin {
             quantum: Fuel(quantum.0.clamp(1, LARGEST_QUANTUM)),
             tasks: Vec::new(),
             queue: VecDeque::new(),
+            queue_end: Turn::default(),
             later: BTreeMap::new(),
             round: 0,
             arrivals: 0,
@@ -131,12 +143,13 @@ impl RoundRobin {
     /// Files the task's turn. The queue takes what keeps it sorted and is not far ahead, for a turn far ahead at its end would send
     /// everybody else's to the tree.
     fn file(&mut self, index: u32, turn: Turn) {
-        let in_order = self.queue.back().is_none_or(|(last, _)| *last < turn);
+        let in_order = self.queue.is_empty() || self.queue_end < turn;
         let task = &mut self.tasks[index as usize];
         task.turn = turn;
         if in_order && turn.round <= self.round + 1 {
             task.filed = Filed::Queue;
-            self.queue.push_back((turn, index));
+            self.queue.push_back(Queued { arrival: turn.place.arrival, index });
+            self.queue_end = turn;
         } else {
             task.filed = Filed::Later;
             self.later.insert(turn, index);
@@ -153,19 +166,20 @@ impl RoundRobin {
 
     /// Takes out the earliest turn.
     fn take_first(&mut self) -> Option<u32> {
-        while let Some(&(turn, index)) = self.queue.front() {
-            if self.tasks[index as usize].is_queued_for(turn) {
+        while let Some(entry) = self.queue.front().copied() {
+            let task = &self.tasks[entry.index as usize];
+            if !task.is_queued_as(entry) {
+                self.queue.pop_front();
+                continue;
+            }
+            let overtaken = self.later.first_key_value().is_some_and(|(later, _)| *later < task.turn);
+            if overtaken {
                 break;
             }
             self.queue.pop_front();
+            return Some(entry.index);
         }
-        let later = self.later.first_key_value().map(|(turn, _)| *turn);
-        match (self.queue.front(), later) {
-            (Some((queued, _)), Some(later)) if later < *queued => self.later.pop_first(),
-            (Some(_), _) => self.queue.pop_front(),
-            (None, _) => self.later.pop_first(),
-        }
-        .map(|(_, index)| index)
+        self.later.pop_first().map(|(_, index)| index)
     }
 
     /// Takes the task's turn out of wherever it is filed. In the queue it stays behind, to be passed over: [`Self::take_first`].
@@ -180,7 +194,7 @@ impl RoundRobin {
         task.filed = Filed::Out;
         if self.queue.len() > 2 * self.tasks.len() + 32 {
             let tasks = &self.tasks;
-            self.queue.retain(|(turn, index)| tasks[*index as usize].is_queued_for(*turn));
+            self.queue.retain(|entry| tasks[entry.index as usize].is_queued_as(*entry));
         }
     }
 }
@@ -250,7 +264,10 @@ impl Policy for RoundRobin {
                 // No turn is earlier than this one: every other is of a later round, or of a later place in this round.
                 task.rounds = 0;
                 task.filed = Filed::Queue;
-                self.queue.push_front((task.turn, slot(id)));
+                if self.queue.is_empty() {
+                    self.queue_end = task.turn;
+                }
+                self.queue.push_front(Queued { arrival: task.turn.place.arrival, index: slot(id) });
             }
             SliceEnd::Preempted | SliceEnd::Yielded => {
                 task.balance = task.balance.min(0);

@@ -154,7 +154,7 @@ fn tasks_that_are_killed_before_their_turn_leave_no_memory_behind() {
         sched.run_for(Budget::fuel(50));
         sched.kill(id).unwrap();
     });
-    // Bounded, and not one turn of 48 bytes for each.
+    // Bounded, and not one entry of the queue for each.
     assert!(kept < 10_000, "{kept} bytes");
 }
 

@@ -745,6 +745,24 @@ fn a_policy_that_does_not_take_all_tasks_is_not_taken() {
 }
 
 #[test]
+fn a_suspension_that_no_policy_has_learnt_of_outlasts_the_policy() {
+    let mut sched = sched(10);
+    let [a, b] = [(); 2].map(|()| sched.spawn(endless()).unwrap());
+    sched.suspend(a).unwrap();
+    sched.set_policy(RoundRobin::new(Fuel(20))).unwrap();
+    steps(&mut sched, 2);
+    sched.resume(a).unwrap();
+    sched.suspend(b).unwrap();
+    steps(&mut sched, 1);
+    let expected = [
+        "b turn: 20/20 preempted", // the new policy was told of b alone
+        "b turn: 20/20 preempted",
+        "a turn: 20/20 preempted",
+    ];
+    assert_eq!(logged(&mut sched), expected);
+}
+
+#[test]
 fn a_task_can_have_a_quantum_of_its_own() {
     let mut sched = sched(10);
     let a = sched.spawn(endless().param(Param::Quantum(Fuel(3)))).unwrap();
