@@ -36,6 +36,7 @@ const YIELDED: u8 = 1;
 
 impl Meter {
     /// Begins a slice of `grant` fuel. For whoever polls the future; an [`Executor`](crate::Executor) does it by itself.
+    #[inline]
     pub fn begin(&self, grant: Fuel) {
         let slice = self.slice.load(Ordering::Relaxed);
         self.slice.store(slice + 1, Ordering::Relaxed);
@@ -43,24 +44,28 @@ impl Meter {
     }
 
     /// The number of the present slice, counted from 1; 0 before the first.
+    #[inline]
     #[must_use]
     pub fn slice(&self) -> u64 {
         self.slice.load(Ordering::Relaxed)
     }
 
     /// Fuel granted for the present slice.
+    #[inline]
     #[must_use]
     pub fn grant(&self) -> Fuel {
         Fuel(self.grant.load(Ordering::Relaxed))
     }
 
     /// Fuel used since the task began.
+    #[inline]
     #[must_use]
     pub fn used(&self) -> Fuel {
         Fuel(self.used.load(Ordering::Relaxed))
     }
 
     /// Says that the task has used `total` fuel since it began. For the future.
+    #[inline]
     pub fn record(&self, total: Fuel) {
         self.used.store(total.0, Ordering::Relaxed);
     }
@@ -71,6 +76,7 @@ impl Meter {
     }
 
     /// Whether the future said that it yields; forgotten once read.
+    #[inline]
     pub(crate) fn take_yielded(&self) -> bool {
         let yielded = self.cause.load(Ordering::Relaxed) == YIELDED;
         if yielded {

@@ -163,24 +163,21 @@ pub(crate) enum Suspended {
     Known,
 }
 
-/// How a poll came out.
-pub(crate) enum Polled {
-    /// Not done.
-    Pending,
-    /// Done, or panicked.
-    Ended(Outcome),
-}
-
 impl Live {
-    /// Polls the future once, with a waker that does nothing: nothing that runs here waits for anybody.
-    pub(crate) fn poll(&mut self) -> Polled {
+    /// Polls the future once, with a waker that does nothing: nothing that runs here waits for anybody. Sets the outcome if the
+    /// future is done, or panicked.
+    #[inline(always)]
+    pub(crate) fn poll(&mut self, outcome: &mut Option<Outcome>) {
         let mut cx = Context::from_waker(Waker::noop());
         let future = self.future.as_mut();
         // Unwind safety: after a panic the future is dropped and never polled again.
-        match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx))) {
-            Ok(Poll::Pending) => Polled::Pending,
-            Ok(Poll::Ready(outcome)) => Polled::Ended(outcome),
-            Err(panic) => Polled::Ended(host_panic(panic)),
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            if let Poll::Ready(ended) = future.poll(&mut cx) {
+                *outcome = Some(ended);
+            }
+        }));
+        if let Err(panic) = polled {
+            *outcome = Some(host_panic(panic));
         }
     }
 
@@ -200,6 +197,7 @@ impl Live {
 }
 
 /// The outcome of a task whose future panicked with this payload.
+#[cold]
 fn host_panic(payload: Box<dyn Any + Send>) -> Outcome {
     let text = payload
         .downcast_ref::<&str>()

@@ -111,7 +111,7 @@ fn measure_round(
 fn order(round: usize) -> impl Iterator<Item = usize> {
     let n = ENTRANTS.len();
     (0..n).map(move |place| {
-        let place = if round % 2 == 0 { place } else { n - 1 - place };
+        let place = if round.is_multiple_of(2) { place } else { n - 1 - place };
         (place + round / 2) % n
     })
 }

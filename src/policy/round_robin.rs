@@ -17,8 +17,10 @@
 //! of its turn, a task that waits keeps its debt and no credit, and whoever becomes ready joins the *next* round, so that no
 //! chain of arrivals can hold a round open.
 //!
-//! **Cost.** Turns that come back in order, which is nearly all of them, go through a queue: O(1). The others (paying a debt,
-//! or ready in the middle of a round) go through a tree: O(log n), whatever the debt.
+//! **Cost.** Turns that come back in order, which is nearly all of them, go through a queue: O(1). So do they where all guests overshoot
+//! alike, as they do at a quantum of 1. Where one task's debt puts it far ahead at the end of that queue, those whose turn is in the
+//! next round go through a second queue. The others (debts of many sizes, ready in the middle of a round) go through a tree:
+//! O(log n), whatever the debt.
 
 use super::{Pick, Policy, Run};
 use crate::error::{ErrorKind, Result};
@@ -29,6 +31,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Quanta are at most this, so that a balance and a quantum add up without overflow.
 const LARGEST_QUANTUM: u64 = 1 << 62;
+
+/// No task's [`Place::arrival`].
+const NOT_QUEUED: u64 = u64::MAX;
 
 /// The policy `round-robin`: deficit round robin, charged by exact fuel.
 ///
@@ -45,16 +50,25 @@ pub struct RoundRobin {
     quantum: Fuel,
     /// The state of each task, by [`TaskId::index`].
     tasks: Vec<Task>,
-    /// Turns in ascending order; those of tasks that have left since are passed over.
-    queue: VecDeque<Queued>,
-    /// The turn of the queue's last entry, while it has one.
-    queue_end: Turn,
-    /// Turns that came out of order, or lie more than a round ahead.
+    /// Turns that came in order.
+    queue: Queue,
+    /// Turns that were of the next round when they came, but before the end of `queue`; among themselves they came in order.
+    next: Queue,
+    /// Turns that fit at the end of neither.
     later: BTreeMap<Turn, u32>,
     /// The round of the latest turn. Wide enough for ever: one guest can owe 2^63 rounds, and then another.
     round: u128,
     /// How many tasks have become ready, so many times each.
     arrivals: u64,
+}
+
+/// Turns in ascending order; those of tasks that have left since are passed over.
+#[derive(Debug, Default)]
+struct Queue {
+    /// The entries.
+    entries: VecDeque<Queued>,
+    /// How many rounds the last entry was put off when it came: [`RoundRobin::file_again`].
+    put_off: i64,
 }
 
 /// When a task's turn is: first by round, then by place in the order of all rounds.
@@ -97,26 +111,69 @@ struct Task {
     rounds: i64,
     /// Its next turn, or its present one.
     turn: Turn,
-    /// Where that turn is filed.
-    filed: Filed,
+    /// Whether that turn is in `later`.
+    is_later: bool,
 }
 
 impl Task {
+    /// Sets the task's next turn, after this round and the rounds that pay its debt.
+    #[inline(always)]
+    fn put_off(&mut self, round: u128) {
+        let debt = -self.balance;
+        // Dividing takes longer than all the rest.
+        self.rounds = if debt < self.quantum { 1 } else { debt / self.quantum + 1 };
+        self.turn.round = round + u128::from(self.rounds.cast_unsigned());
+    }
+
     /// Whether this entry of the queue is the task's; it is not if the task left, and perhaps another took its slot.
+    #[inline]
     fn is_queued_as(&self, entry: Queued) -> bool {
-        self.filed == Filed::Queue && self.turn.place.arrival == entry.arrival
+        self.turn.place.arrival == entry.arrival
     }
 }
 
-/// Where a task's turn is filed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Filed {
-    /// Nowhere: the task is running, waits, or is gone.
-    Out,
-    /// In `queue`.
-    Queue,
-    /// In `later`.
-    Later,
+impl Queue {
+    /// Puts a turn behind all that are here, where it is known to belong.
+    #[inline(always)]
+    fn push_last(&mut self, task: &Task, index: u32) {
+        self.put_off = task.rounds;
+        self.entries.push_back(Queued { arrival: task.turn.place.arrival, index });
+    }
+
+    /// Takes out the first turn.
+    #[inline(always)]
+    fn pop_first(&mut self, tasks: &[Task]) -> Option<u32> {
+        loop {
+            let entry = self.entries.pop_front()?;
+            if tasks[entry.index as usize].is_queued_as(entry) {
+                return Some(entry.index);
+            }
+        }
+    }
+
+    /// The first turn, if there is one.
+    fn first(&mut self, tasks: &[Task]) -> Option<Turn> {
+        while let Some(&entry) = self.entries.front() {
+            let task = &tasks[entry.index as usize];
+            if task.is_queued_as(entry) {
+                return Some(task.turn);
+            }
+            self.entries.pop_front();
+        }
+        None
+    }
+
+    /// The last turn, if there is one.
+    fn last(&mut self, tasks: &[Task]) -> Option<Turn> {
+        while let Some(&entry) = self.entries.back() {
+            let task = &tasks[entry.index as usize];
+            if task.is_queued_as(entry) {
+                return Some(task.turn);
+            }
+            self.entries.pop_back();
+        }
+        None
+    }
 }
 
 impl RoundRobin {
@@ -126,8 +183,8 @@ impl RoundRobin {
         RoundRobin {
             quantum: Fuel(quantum.0.clamp(1, LARGEST_QUANTUM)),
             tasks: Vec::new(),
-            queue: VecDeque::new(),
-            queue_end: Turn::default(),
+            queue: Queue::default(),
+            next: Queue::default(),
             later: BTreeMap::new(),
             round: 0,
             arrivals: 0,
@@ -140,61 +197,79 @@ impl RoundRobin {
         self.quantum
     }
 
-    /// Files the task's turn. The queue takes what keeps it sorted and is not far ahead, for a turn far ahead at its end would send
-    /// everybody else's to the tree.
-    fn file(&mut self, index: u32, turn: Turn) {
-        let in_order = self.queue.is_empty() || self.queue_end < turn;
+    /// Files the turn of a task that has just run, after the rounds that pay its debt.
+    ///
+    /// A turn that is put off as long as the one filed before it, or longer, comes after it: both keep their places, and it was picked
+    /// later. So the two turns, of three words each, need not be compared.
+    #[inline(always)]
+    fn file_again(&mut self, index: u32) {
         let task = &mut self.tasks[index as usize];
-        task.turn = turn;
-        if in_order && turn.round <= self.round + 1 {
-            task.filed = Filed::Queue;
-            self.queue.push_back(Queued { arrival: turn.place.arrival, index });
-            self.queue_end = turn;
+        task.put_off(self.round);
+        if task.rounds >= self.queue.put_off {
+            self.queue.push_last(task, index);
         } else {
-            task.filed = Filed::Later;
-            self.later.insert(turn, index);
+            self.file(index);
         }
     }
 
-    /// Files the task's turn after the rounds that pay its debt, keeping its place in the order.
-    fn file_after_debt(&mut self, index: u32) {
-        let task = &mut self.tasks[index as usize];
-        task.rounds = (-task.balance) / task.quantum + 1;
-        let turn = Turn { round: self.round + u128::from(task.rounds.cast_unsigned()), place: task.turn.place };
-        self.file(index, turn);
+    /// Files a turn where it belongs.
+    #[inline(never)]
+    fn file(&mut self, index: u32) {
+        let task = &self.tasks[index as usize];
+        let turn = task.turn;
+        if self.queue.last(&self.tasks).is_none_or(|last| last < turn) {
+            self.queue.push_last(task, index);
+        // One that is put off further would, at the end of `next`, send those of the next round to the tree.
+        } else if task.rounds == 1 && self.next.last(&self.tasks).is_none_or(|last| last < turn) {
+            self.next.push_last(task, index);
+        } else {
+            self.later.insert(turn, index);
+            self.tasks[index as usize].is_later = true;
+        }
     }
 
     /// Takes out the earliest turn.
+    #[inline(always)]
     fn take_first(&mut self) -> Option<u32> {
-        while let Some(entry) = self.queue.front().copied() {
-            let task = &self.tasks[entry.index as usize];
-            if !task.is_queued_as(entry) {
-                self.queue.pop_front();
-                continue;
-            }
-            let overtaken = self.later.first_key_value().is_some_and(|(later, _)| *later < task.turn);
-            if overtaken {
-                break;
-            }
-            self.queue.pop_front();
-            return Some(entry.index);
+        if self.next.entries.is_empty() && self.later.is_empty() {
+            return self.queue.pop_first(&self.tasks);
         }
-        self.later.pop_first().map(|(_, index)| index)
+        self.take_first_of_all()
     }
 
-    /// Takes the task's turn out of wherever it is filed. In the queue it stays behind, to be passed over: [`Self::take_first`].
+    /// Takes out the earliest turn, wherever it is filed.
+    #[inline(never)]
+    fn take_first_of_all(&mut self) -> Option<u32> {
+        let queued = self.queue.first(&self.tasks);
+        let next = self.next.first(&self.tasks);
+        let later = self.later.first_key_value().map(|(turn, _)| *turn);
+        let first = [queued, next, later].into_iter().flatten().min()?;
+        if queued == Some(first) {
+            self.queue.pop_first(&self.tasks)
+        } else if next == Some(first) {
+            self.next.pop_first(&self.tasks)
+        } else {
+            let index = self.later.remove(&first)?;
+            self.tasks[index as usize].is_later = false;
+            Some(index)
+        }
+    }
+
+    /// Takes the task's turn out of wherever it is filed. In a queue it stays behind, to be passed over: [`Queue::pop_first`].
     ///
-    /// A long turn at the queue's head keeps what is behind it from being looked at, so the queue is swept once most of it is of
+    /// A turn far ahead at a queue's head keeps what is behind it from being looked at, so a queue is swept once most of it is of
     /// tasks that left: O(1) for each of them.
     fn withdraw(&mut self, index: usize) {
         let task = &mut self.tasks[index];
-        if task.filed == Filed::Later {
+        if task.is_later {
             self.later.remove(&task.turn);
+            task.is_later = false;
         }
-        task.filed = Filed::Out;
-        if self.queue.len() > 2 * self.tasks.len() + 32 {
-            let tasks = &self.tasks;
-            self.queue.retain(|entry| tasks[entry.index as usize].is_queued_as(*entry));
+        task.turn.place.arrival = NOT_QUEUED;
+        for queue in [&mut self.queue, &mut self.next] {
+            if queue.entries.len() > 2 * self.tasks.len() + 32 {
+                queue.entries.retain(|entry| self.tasks[entry.index as usize].is_queued_as(*entry));
+            }
         }
     }
 }
@@ -219,8 +294,8 @@ impl Policy for RoundRobin {
             quantum: as_quantum(quantum),
             balance: 0,
             rounds: 0,
-            turn: Turn::default(),
-            filed: Filed::Out,
+            turn: Turn { place: Place { arrival: NOT_QUEUED, ..Place::default() }, ..Turn::default() },
+            is_later: false,
         };
         if id.index() >= self.tasks.len() {
             let vacant = || Task { generation: 0, ..task };
@@ -233,45 +308,45 @@ impl Policy for RoundRobin {
     fn ready(&mut self, id: TaskId, _why: ReadyReason, _now: Fuel) {
         let place = Place { since: Reverse(self.round), arrival: self.arrivals };
         self.arrivals += 1;
-        self.tasks[id.index()].turn.place = place;
-        self.file_after_debt(slot(id));
+        let task = &mut self.tasks[id.index()];
+        task.turn.place = place;
+        task.put_off(self.round);
+        self.file(slot(id));
+        // It was not picked before those that follow, so they are to be compared with it.
+        self.queue.put_off = i64::MAX;
     }
 
+    #[inline(always)]
     fn pick(&mut self, _now: Fuel) -> Pick {
         let Some(index) = self.take_first() else {
             return Pick::Empty;
         };
         let task = &mut self.tasks[index as usize];
         self.round = task.turn.round;
-        task.filed = Filed::Out;
-        let why = match task.rounds {
-            0 => PickReason::Continued,
-            1 => PickReason::Turn,
-            more => PickReason::DebtPaid { rounds: (more - 1).cast_unsigned() },
+        let (why, paid) = match task.rounds {
+            0 => (PickReason::Continued, 0),
+            1 => (PickReason::Turn, task.quantum),
+            more => (PickReason::DebtPaid { rounds: (more - 1).cast_unsigned() }, task.quantum.saturating_mul(more)),
         };
-        // Clamped, because the quantum may have been changed since the rounds were counted.
-        let paid = task.quantum.saturating_mul(task.rounds);
-        task.balance = task.balance.saturating_add(paid).clamp(1, task.quantum);
+        // Clamped, because the quantum may have been changed since the rounds were counted. Cannot overflow: whoever is paid had nothing.
+        task.balance = (task.balance + paid).min(task.quantum).max(1);
         Pick::Run(Run { id: TaskId::new(index, task.generation), grant: Fuel(task.balance.cast_unsigned()), why })
     }
 
+    #[inline(always)]
     fn charge(&mut self, id: TaskId, used: Fuel, end: SliceEnd) {
         let task = &mut self.tasks[id.index()];
-        let used = i64::try_from(used.0).unwrap_or(i64::MAX);
-        task.balance = task.balance.saturating_sub(used);
+        // Cannot overflow: whoever runs has a balance of at least 1.
+        task.balance -= i64::try_from(used.0).unwrap_or(i64::MAX);
         match end {
             SliceEnd::Preempted if task.balance > 0 => {
                 // No turn is earlier than this one: every other is of a later round, or of a later place in this round.
                 task.rounds = 0;
-                task.filed = Filed::Queue;
-                if self.queue.is_empty() {
-                    self.queue_end = task.turn;
-                }
-                self.queue.push_front(Queued { arrival: task.turn.place.arrival, index: slot(id) });
+                self.queue.entries.push_front(Queued { arrival: task.turn.place.arrival, index: slot(id) });
             }
             SliceEnd::Preempted | SliceEnd::Yielded => {
                 task.balance = task.balance.min(0);
-                self.file_after_debt(slot(id));
+                self.file_again(slot(id));
             }
             SliceEnd::Blocked | SliceEnd::Ended => task.balance = task.balance.min(0),
         }
@@ -428,7 +503,7 @@ mod tests {
         assert!(policy.later.is_empty(), "a debtor that leaves leaves the tree");
         policy.leave(TaskId::new(0, 0));
         assert_eq!(policy.pick(Fuel::ZERO), Pick::Empty);
-        assert!(policy.queue.is_empty());
+        assert!(policy.queue.entries.is_empty());
     }
 
     #[test]
@@ -438,5 +513,51 @@ mod tests {
         assert_eq!(pick(&mut policy), (0, 3));
         let refused = policy.set(TaskId::new(0, 0), Param::Quantum(Fuel(0))).unwrap_err();
         assert!(refused.to_string().contains("at least 1"), "{refused}");
+    }
+
+    /// A number below `bound`, from a xorshift generator.
+    fn random(state: &mut u64, bound: u64) -> u64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state % bound
+    }
+
+    #[test]
+    fn whatever_happens_the_earliest_turn_is_picked() {
+        let mut policy = RoundRobin::new(Fuel(3));
+        let mut state = 42;
+        // Which tasks are ready; the others wait, or have left.
+        let mut ready = [false; 12];
+        for generation in 0..40_000 {
+            let some = random(&mut state, 12) as usize;
+            match random(&mut state, 8) {
+                0 if ready[some] => {
+                    policy.leave(TaskId::new(some as u32, 0));
+                    ready[some] = false;
+                }
+                1 if !ready[some] => {
+                    let id = TaskId::new(some as u32, generation);
+                    policy.admit(id, &Params::default()).unwrap();
+                    policy.ready(id, ReadyReason::Spawned, Fuel::ZERO);
+                    ready[some] = true;
+                }
+                _ => {
+                    let turns = (0..12).filter(|&task| ready[task]).map(|task| policy.tasks[task].turn);
+                    let first = turns.min();
+                    let Pick::Run(run) = policy.pick(Fuel::ZERO) else {
+                        assert_eq!(first, None);
+                        continue;
+                    };
+                    assert_eq!(Some(policy.tasks[run.id.index()].turn), first);
+                    let used = [1, 3, 3, 3, 5, 8, 30][random(&mut state, 7) as usize];
+                    let blocks = random(&mut state, 16) == 0;
+                    let end = if blocks { SliceEnd::Blocked } else { SliceEnd::Preempted };
+                    policy.charge(run.id, Fuel(used), end);
+                    ready[run.id.index()] = !blocks;
+                }
+            }
+        }
+        assert!(policy.queue.entries.len() + policy.next.entries.len() <= 2 * (2 * 12 + 32));
     }
 }
