@@ -25,7 +25,7 @@ use contestants::{Contestant, ENTRANTS, Ours};
 use criterion::Criterion;
 use fuelsched::policy::{Policy, RoundRobin};
 use fuelsched::{Executor, Fuel, Step};
-use guests::Guests;
+use guests::{COUNT, Guests};
 use paired::{CASES, Plan};
 use std::hint::black_box;
 use std::process::exit;
@@ -103,8 +103,35 @@ fn usage() -> ! {
     exit(2)
 }
 
-/// Absolute times of ways to drive the library's own executor, with 10 tasks.
+/// Absolute times of the library's own executor.
 fn absolute(criterion: &mut Criterion) {
+    ways(criterion);
+    debts(criterion);
+}
+
+/// With debts of ten sizes, which come out of order; and with one large debt among tasks that have none.
+fn debts(criterion: &mut Criterion) {
+    let mixed = (1..=10).map(|times| Guests::that("", &COUNT.repeat(times)));
+    let fill = "(memory.fill (i32.const 0) (i32.const 0) (i32.const 65536))";
+    let lone = (0..10).map(|task| if task == 0 { Guests::that("(memory 1)", fill) } else { Guests::new() });
+    let (mixed, lone) = (executor(&mixed.collect::<Vec<_>>(), 1), executor(&lone.collect::<Vec<_>>(), 1000));
+    let mut group = criterion.benchmark_group("absolute/debts");
+    for (name, mut executor) in [("of ten sizes, quantum 1", mixed), ("one of 65,000 fuel, quantum 1000", lone)] {
+        group.bench_function(name, |bencher| bencher.iter_custom(|switches| step(&mut executor, switches)));
+    }
+}
+
+/// An executor with a task of each.
+fn executor(guests: &[Guests], quantum: u64) -> Executor<RoundRobin> {
+    let mut executor = Executor::builder().policy(RoundRobin::new(Fuel(quantum))).build();
+    for guests in guests {
+        executor.spawn(guests.task()).expect("the call is right");
+    }
+    executor
+}
+
+/// Ways to drive it, with 10 tasks.
+fn ways(criterion: &mut Criterion) {
     let guests = Guests::new();
     for quantum in [1, 1000] {
         let mut group = criterion.benchmark_group(format!("absolute/quantum {quantum}"));

@@ -132,24 +132,25 @@ impl fmt::Debug for Task {
     }
 }
 
-/// A task that has been spawned and has not ended.
+/// A task that has been spawned and has not ended. In this order, because every switch touches all but the last two fields.
+#[repr(C)]
 pub(crate) struct Live {
-    /// What is polled.
-    future: TaskFuture,
-    /// Shared with the future.
-    pub(crate) meter: Arc<Meter>,
-    /// The account.
-    pub(crate) ledger: Ledger,
-    /// Fuel that it may use in all; [`Fuel::MAX`] for no limit.
-    pub(crate) budget: Fuel,
-    /// Its place in the order of spawning.
-    pub(crate) spawn_index: u64,
-    /// What the policy was told, for the next policy.
-    pub(crate) params: Params,
     /// Whether picks pass it over.
     pub(crate) suspended: Suspended,
     /// Whether the outcome is dropped as soon as there is one.
     pub(crate) detached: bool,
+    /// What is polled.
+    future: TaskFuture,
+    /// Shared with the future.
+    pub(crate) meter: Arc<Meter>,
+    /// Fuel that it may use in all; [`Fuel::MAX`] for no limit.
+    pub(crate) budget: Fuel,
+    /// The account.
+    pub(crate) ledger: Ledger,
+    /// Its place in the order of spawning.
+    pub(crate) spawn_index: u64,
+    /// What the policy was told, for the next policy.
+    pub(crate) params: Params,
 }
 
 /// Whether the host has suspended a task, and whether its policy knows.

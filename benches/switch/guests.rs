@@ -5,22 +5,16 @@ use fuelsched::task::TaskFuture;
 use fuelsched::{Engine, EngineConfig, Fuel, Module, Outcome, Task};
 use std::sync::Arc;
 
-/// Counts for ever. One round of the loop is 8 fuel, and every round is a yield point.
-const SPIN: &str = r#"
-(module
-  (func (export "spin") (local $i i32)
-    (loop $again
-      (local.set $i (i32.add (local.get $i) (i32.const 1)))
-      (br_if $again (i32.or (local.get $i) (i32.const 1))))))
-"#;
+/// What the guests do in each round of their endless loop: count. With the loop itself it is 8 fuel, and every round is a yield point.
+pub(crate) const COUNT: &str = "(local.set $i (i32.add (local.get $i) (i32.const 1)))";
 
-/// Fuel that one round of the loop costs.
+/// Fuel that one round of counting costs.
 const ROUND: u64 = 8;
 
 /// More fuel than a run can use.
 const TANK: u64 = 1 << 62;
 
-/// The module, compiled once for everybody.
+/// A module, compiled once for everybody.
 pub(crate) struct Guests {
     /// The module, which knows its engine.
     module: Module,
@@ -43,10 +37,23 @@ pub(crate) struct Meters {
 }
 
 impl Guests {
-    /// Compiles the module, in an engine with the library's own settings.
+    /// Guests that count, in an engine with the library's own settings.
     pub(crate) fn new() -> Guests {
+        Guests::that("", COUNT)
+    }
+
+    /// Guests that have this and do that in each round of their loop.
+    pub(crate) fn that(have: &str, work: &str) -> Guests {
+        let text = format!(
+            r#"(module
+                 {have}
+                 (func (export "spin") (local $i i32)
+                   (loop $again
+                     {work}
+                     (br_if $again (i32.or (local.get $i) (i32.const 1))))))"#
+        );
         let engine = Engine::new(&EngineConfig::default()).expect("the default engine");
-        let module = Module::from_bytes(&engine, "spin", SPIN.as_bytes()).expect("the guest compiles");
+        let module = Module::from_bytes(&engine, "spin", text.as_bytes()).expect("the guest compiles");
         Guests { module }
     }
 
@@ -89,8 +96,15 @@ impl Guests {
 
 impl Meters {
     /// The slices that the tasks have had, give or take one that is the same at every call: the exact fuel, divided by that of a slice.
+    ///
+    /// # Panics
+    /// When a task has not had its first slice: then the others were measured with too few tasks.
     pub(crate) fn slices(&self) -> u64 {
-        self.each.iter().map(|meter| meter.used().0 / self.slice).sum()
+        let slices = |meter: &Arc<Meter>| {
+            assert!(meter.used() > Fuel::ZERO, "a task never ran");
+            meter.used().0 / self.slice
+        };
+        self.each.iter().map(slices).sum()
     }
 
     /// The first task's meter, and what it will show after about this many slices of all tasks together, where all take turns.

@@ -66,7 +66,7 @@ impl Measured {
         Estimate::of(&groups)
     }
 
-    /// What the issue asks for: ours by the bare loop, and the others by ours.
+    /// The ratio to look at: ours by the bare loop, and the others by ours.
     pub(crate) fn verdict(&self, entrant: usize) -> Estimate {
         if entrant == OURS { self.ratio(OURS, BARE) } else { self.ratio(entrant, OURS) }
     }

@@ -56,6 +56,8 @@ pub struct RoundRobin {
     next: Queue,
     /// Turns that fit at the end of neither.
     later: BTreeMap<Turn, u32>,
+    /// Whether `next` and `later` are known to be empty.
+    only_queue: bool,
     /// The round of the latest turn. Wide enough for ever: one guest can owe 2^63 rounds, and then another.
     round: u128,
     /// How many tasks have become ready, so many times each.
@@ -140,17 +142,6 @@ impl Queue {
         self.entries.push_back(Queued { arrival: task.turn.place.arrival, index });
     }
 
-    /// Takes out the first turn.
-    #[inline(always)]
-    fn pop_first(&mut self, tasks: &[Task]) -> Option<u32> {
-        loop {
-            let entry = self.entries.pop_front()?;
-            if tasks[entry.index as usize].is_queued_as(entry) {
-                return Some(entry.index);
-            }
-        }
-    }
-
     /// The first turn, if there is one.
     fn first(&mut self, tasks: &[Task]) -> Option<Turn> {
         while let Some(&entry) = self.entries.front() {
@@ -186,6 +177,7 @@ impl RoundRobin {
             queue: Queue::default(),
             next: Queue::default(),
             later: BTreeMap::new(),
+            only_queue: true,
             round: 0,
             arrivals: 0,
         }
@@ -219,8 +211,11 @@ impl RoundRobin {
         let turn = task.turn;
         if self.queue.last(&self.tasks).is_none_or(|last| last < turn) {
             self.queue.push_last(task, index);
+            return;
+        }
+        self.only_queue = false;
         // One that is put off further would, at the end of `next`, send those of the next round to the tree.
-        } else if task.rounds == 1 && self.next.last(&self.tasks).is_none_or(|last| last < turn) {
+        if task.rounds == 1 && self.next.last(&self.tasks).is_none_or(|last| last < turn) {
             self.next.push_last(task, index);
         } else {
             self.later.insert(turn, index);
@@ -231,8 +226,11 @@ impl RoundRobin {
     /// Takes out the earliest turn.
     #[inline(always)]
     fn take_first(&mut self) -> Option<u32> {
-        if self.next.entries.is_empty() && self.later.is_empty() {
-            return self.queue.pop_first(&self.tasks);
+        if self.only_queue
+            && let Some(entry) = self.queue.entries.pop_front()
+            && self.tasks[entry.index as usize].is_queued_as(entry)
+        {
+            return Some(entry.index);
         }
         self.take_first_of_all()
     }
@@ -243,11 +241,12 @@ impl RoundRobin {
         let queued = self.queue.first(&self.tasks);
         let next = self.next.first(&self.tasks);
         let later = self.later.first_key_value().map(|(turn, _)| *turn);
+        self.only_queue = next.is_none() && later.is_none();
         let first = [queued, next, later].into_iter().flatten().min()?;
         if queued == Some(first) {
-            self.queue.pop_first(&self.tasks)
+            self.queue.entries.pop_front().map(|entry| entry.index)
         } else if next == Some(first) {
-            self.next.pop_first(&self.tasks)
+            self.next.entries.pop_front().map(|entry| entry.index)
         } else {
             let index = self.later.remove(&first)?;
             self.tasks[index as usize].is_later = false;
@@ -255,7 +254,7 @@ impl RoundRobin {
         }
     }
 
-    /// Takes the task's turn out of wherever it is filed. In a queue it stays behind, to be passed over: [`Queue::pop_first`].
+    /// Takes the task's turn out of wherever it is filed. In a queue it stays behind, to be passed over: [`Self::take_first`].
     ///
     /// A turn far ahead at a queue's head keeps what is behind it from being looked at, so a queue is swept once most of it is of
     /// tasks that left: O(1) for each of them.
