@@ -217,6 +217,15 @@ impl fmt::Display for Error {
             ErrorKind::Malformed { module, message } => {
                 write!(f, "{module}: invalid or unsupported WebAssembly: {message}")
             }
+            other => other.fmt_use(f),
+        }
+    }
+}
+
+impl ErrorKind {
+    /// Writes what went wrong with a module that had been loaded.
+    fn fmt_use(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             ErrorKind::UnknownImports { module, imports } => {
                 write!(f, "{module}: imports that nothing provides: {}", imports.join(", "))
             }
@@ -256,6 +265,8 @@ impl fmt::Display for Error {
             ErrorKind::InstanceGone { module } => {
                 write!(f, "{module}: the instance was lost with a call that did not return; make a new one")
             }
+            // What goes wrong in loading is written by `Error`.
+            loading => write!(f, "{loading:?}"),
         }
     }
 }
