@@ -15,8 +15,8 @@
 //! |---|---|---|
 //! | ① | gets a slot and an id; the policy admits it | `Executor::spawn` |
 //! | ② | gets its grant, is polled once | `Executor::run_slice` |
-//! | ③ | used up its grant (*preempted*), or gave the rest away (*yielded*) | `Executor::settle` |
-//! | ④ | its future is dropped, its outcome kept | `Executor::finish` |
+//! | ③ | used up its grant (*preempted*), or gave the rest away (*yielded*) | `settle`, in `executor` |
+//! | ④ | its future is dropped, its outcome kept | `conclude` where it is the budget; `Executor::finish` |
 //! | ⑤ ⑥ | is passed over by picks, and not any more | `Executor::suspend`, `Executor::resume` |
 //! | ⑦ | the same as ④, from any state but Running | `Executor::kill`, `Executor::stop_all` |
 //! | ⑧ | the slot is free for the next task, with a new generation | `Executor::take` |
