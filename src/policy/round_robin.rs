@@ -27,13 +27,13 @@ use crate::error::{ErrorKind, Result};
 use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
 use crate::unit::{Fuel, TaskId};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 /// Quanta are at most this, so that a balance and a quantum add up without overflow.
 const LARGEST_QUANTUM: u64 = 1 << 62;
 
-/// No task's [`Place::arrival`].
-const NOT_QUEUED: u64 = u64::MAX;
+/// No task's index.
+const NOBODY: u32 = u32::MAX;
 
 /// The policy `round-robin`: deficit round robin, charged by exact fuel.
 ///
@@ -64,12 +64,14 @@ pub struct RoundRobin {
     arrivals: u64,
 }
 
-/// Turns in ascending order; those of tasks that have left since are passed over.
-#[derive(Debug, Default)]
+/// Tasks in ascending order of their turns: a list through the tasks themselves.
+#[derive(Debug)]
 struct Queue {
-    /// The entries.
-    entries: VecDeque<Queued>,
-    /// How many rounds the last entry was put off when it came: [`RoundRobin::file_again`].
+    /// The first task, or [`NOBODY`].
+    first: u32,
+    /// The last task, while there is a first.
+    last: u32,
+    /// How many rounds the last task was put off when it came: [`RoundRobin::file_again`].
     put_off: i64,
 }
 
@@ -80,15 +82,6 @@ struct Turn {
     round: u128,
     /// The task's place, new each time that it becomes ready.
     place: Place,
-}
-
-/// An entry of the queue: small, because every switch moves one out and one in. The turn itself is with the task.
-#[derive(Clone, Copy, Debug)]
-struct Queued {
-    /// The task's [`Place::arrival`], by which an entry is told from those of the slot's earlier tasks.
-    arrival: u64,
-    /// The task.
-    index: u32,
 }
 
 /// A place in the order that all rounds have.
@@ -113,8 +106,25 @@ struct Task {
     rounds: i64,
     /// Its next turn, or its present one.
     turn: Turn,
-    /// Whether that turn is in `later`.
-    is_later: bool,
+    /// Where that turn is filed.
+    filed: Filed,
+    /// In a queue, the task before it, unless it is the first.
+    previous: u32,
+    /// In a queue, the task after it, or [`NOBODY`].
+    next: u32,
+}
+
+/// Where a task's turn is filed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filed {
+    /// Nowhere: the task is running, waits, or is gone.
+    Out,
+    /// In `queue`.
+    Queue,
+    /// In `next`.
+    Next,
+    /// In `later`.
+    Later,
 }
 
 impl Task {
@@ -126,44 +136,72 @@ impl Task {
         self.rounds = if debt < self.quantum { 1 } else { debt / self.quantum + 1 };
         self.turn.round = round + u128::from(self.rounds.cast_unsigned());
     }
-
-    /// Whether this entry of the queue is the task's; it is not if the task left, and perhaps another took its slot.
-    #[inline]
-    fn is_queued_as(&self, entry: Queued) -> bool {
-        self.turn.place.arrival == entry.arrival
-    }
 }
 
 impl Queue {
-    /// Puts a turn behind all that are here, where it is known to belong.
+    /// Nobody.
+    const EMPTY: Queue = Queue { first: NOBODY, last: NOBODY, put_off: 0 };
+
+    /// Puts in a task whose turn is known to come after all others.
     #[inline(always)]
-    fn push_last(&mut self, task: &Task, index: u32) {
+    fn push_last(&mut self, tasks: &mut [Task], index: u32) {
+        let task = &mut tasks[index as usize];
+        task.previous = self.last;
+        task.next = NOBODY;
         self.put_off = task.rounds;
-        self.entries.push_back(Queued { arrival: task.turn.place.arrival, index });
+        if self.first == NOBODY {
+            self.first = index;
+        } else {
+            tasks[self.last as usize].next = index;
+        }
+        self.last = index;
+    }
+
+    /// Puts in a task whose turn is known to come before all others.
+    fn push_first(&mut self, tasks: &mut [Task], index: u32) {
+        tasks[index as usize].next = self.first;
+        if self.first == NOBODY {
+            self.last = index;
+        } else {
+            tasks[self.first as usize].previous = index;
+        }
+        self.first = index;
+    }
+
+    /// Takes out the first task.
+    #[inline(always)]
+    fn pop_first(&mut self, tasks: &[Task]) -> Option<u32> {
+        let index = self.first;
+        if index == NOBODY {
+            return None;
+        }
+        self.first = tasks[index as usize].next;
+        Some(index)
+    }
+
+    /// Takes out a task that is in here.
+    fn remove(&mut self, tasks: &mut [Task], index: u32) {
+        let Task { previous, next, .. } = tasks[index as usize];
+        if self.first == index {
+            self.first = next;
+        } else {
+            tasks[previous as usize].next = next;
+        }
+        if self.last == index {
+            self.last = previous;
+        } else {
+            tasks[next as usize].previous = previous;
+        }
     }
 
     /// The first turn, if there is one.
-    fn first(&mut self, tasks: &[Task]) -> Option<Turn> {
-        while let Some(&entry) = self.entries.front() {
-            let task = &tasks[entry.index as usize];
-            if task.is_queued_as(entry) {
-                return Some(task.turn);
-            }
-            self.entries.pop_front();
-        }
-        None
+    fn first_turn(&self, tasks: &[Task]) -> Option<Turn> {
+        (self.first != NOBODY).then(|| tasks[self.first as usize].turn)
     }
 
     /// The last turn, if there is one.
-    fn last(&mut self, tasks: &[Task]) -> Option<Turn> {
-        while let Some(&entry) = self.entries.back() {
-            let task = &tasks[entry.index as usize];
-            if task.is_queued_as(entry) {
-                return Some(task.turn);
-            }
-            self.entries.pop_back();
-        }
-        None
+    fn last_turn(&self, tasks: &[Task]) -> Option<Turn> {
+        (self.first != NOBODY).then(|| tasks[self.last as usize].turn)
     }
 }
 
@@ -174,8 +212,8 @@ impl RoundRobin {
         RoundRobin {
             quantum: Fuel(quantum.0.clamp(1, LARGEST_QUANTUM)),
             tasks: Vec::new(),
-            queue: Queue::default(),
-            next: Queue::default(),
+            queue: Queue::EMPTY,
+            next: Queue::EMPTY,
             later: BTreeMap::new(),
             only_queue: true,
             round: 0,
@@ -198,7 +236,8 @@ impl RoundRobin {
         let task = &mut self.tasks[index as usize];
         task.put_off(self.round);
         if task.rounds >= self.queue.put_off {
-            self.queue.push_last(task, index);
+            task.filed = Filed::Queue;
+            self.queue.push_last(&mut self.tasks, index);
         } else {
             self.file(index);
         }
@@ -207,67 +246,55 @@ impl RoundRobin {
     /// Files a turn where it belongs.
     #[inline(never)]
     fn file(&mut self, index: u32) {
-        let task = &self.tasks[index as usize];
-        let turn = task.turn;
-        if self.queue.last(&self.tasks).is_none_or(|last| last < turn) {
-            self.queue.push_last(task, index);
-            return;
-        }
-        self.only_queue = false;
+        let Task { turn, rounds, .. } = self.tasks[index as usize];
+        let filed = if self.queue.last_turn(&self.tasks).is_none_or(|last| last < turn) {
+            self.queue.push_last(&mut self.tasks, index);
+            Filed::Queue
         // One that is put off further would, at the end of `next`, send those of the next round to the tree.
-        if task.rounds == 1 && self.next.last(&self.tasks).is_none_or(|last| last < turn) {
-            self.next.push_last(task, index);
+        } else if rounds == 1 && self.next.last_turn(&self.tasks).is_none_or(|last| last < turn) {
+            self.next.push_last(&mut self.tasks, index);
+            Filed::Next
         } else {
             self.later.insert(turn, index);
-            self.tasks[index as usize].is_later = true;
-        }
+            Filed::Later
+        };
+        self.only_queue &= filed == Filed::Queue;
+        self.tasks[index as usize].filed = filed;
     }
 
     /// Takes out the earliest turn.
     #[inline(always)]
     fn take_first(&mut self) -> Option<u32> {
-        if self.only_queue
-            && let Some(entry) = self.queue.entries.pop_front()
-            && self.tasks[entry.index as usize].is_queued_as(entry)
-        {
-            return Some(entry.index);
-        }
-        self.take_first_of_all()
+        if self.only_queue { self.queue.pop_first(&self.tasks) } else { self.take_first_of_all() }
     }
 
     /// Takes out the earliest turn, wherever it is filed.
     #[inline(never)]
     fn take_first_of_all(&mut self) -> Option<u32> {
-        let queued = self.queue.first(&self.tasks);
-        let next = self.next.first(&self.tasks);
+        let queued = self.queue.first_turn(&self.tasks);
+        let next = self.next.first_turn(&self.tasks);
         let later = self.later.first_key_value().map(|(turn, _)| *turn);
         self.only_queue = next.is_none() && later.is_none();
         let first = [queued, next, later].into_iter().flatten().min()?;
         if queued == Some(first) {
-            self.queue.entries.pop_front().map(|entry| entry.index)
+            self.queue.pop_first(&self.tasks)
         } else if next == Some(first) {
-            self.next.entries.pop_front().map(|entry| entry.index)
+            self.next.pop_first(&self.tasks)
         } else {
-            let index = self.later.remove(&first)?;
-            self.tasks[index as usize].is_later = false;
-            Some(index)
+            self.later.remove(&first)
         }
     }
 
-    /// Takes the task's turn out of wherever it is filed. In a queue it stays behind, to be passed over: [`Self::take_first`].
-    ///
-    /// A turn far ahead at a queue's head keeps what is behind it from being looked at, so a queue is swept once most of it is of
-    /// tasks that left: O(1) for each of them.
-    fn withdraw(&mut self, index: usize) {
-        let task = &mut self.tasks[index];
-        if task.is_later {
-            self.later.remove(&task.turn);
-            task.is_later = false;
-        }
-        task.turn.place.arrival = NOT_QUEUED;
-        for queue in [&mut self.queue, &mut self.next] {
-            if queue.entries.len() > 2 * self.tasks.len() + 32 {
-                queue.entries.retain(|entry| self.tasks[entry.index as usize].is_queued_as(*entry));
+    /// Takes the task's turn out of wherever it is filed.
+    fn withdraw(&mut self, index: u32) {
+        let Task { turn, filed, .. } = self.tasks[index as usize];
+        self.tasks[index as usize].filed = Filed::Out;
+        match filed {
+            Filed::Out => {}
+            Filed::Queue => self.queue.remove(&mut self.tasks, index),
+            Filed::Next => self.next.remove(&mut self.tasks, index),
+            Filed::Later => {
+                self.later.remove(&turn);
             }
         }
     }
@@ -293,8 +320,10 @@ impl Policy for RoundRobin {
             quantum: as_quantum(quantum),
             balance: 0,
             rounds: 0,
-            turn: Turn { place: Place { arrival: NOT_QUEUED, ..Place::default() }, ..Turn::default() },
-            is_later: false,
+            turn: Turn::default(),
+            filed: Filed::Out,
+            previous: NOBODY,
+            next: NOBODY,
         };
         if id.index() >= self.tasks.len() {
             let vacant = || Task { generation: 0, ..task };
@@ -322,6 +351,7 @@ impl Policy for RoundRobin {
         };
         let task = &mut self.tasks[index as usize];
         self.round = task.turn.round;
+        task.filed = Filed::Out;
         let (why, paid) = match task.rounds {
             0 => (PickReason::Continued, 0),
             1 => (PickReason::Turn, task.quantum),
@@ -341,7 +371,8 @@ impl Policy for RoundRobin {
             SliceEnd::Preempted if task.balance > 0 => {
                 // No turn is earlier than this one: every other is of a later round, or of a later place in this round.
                 task.rounds = 0;
-                self.queue.entries.push_front(Queued { arrival: task.turn.place.arrival, index: slot(id) });
+                task.filed = Filed::Queue;
+                self.queue.push_first(&mut self.tasks, slot(id));
             }
             SliceEnd::Preempted | SliceEnd::Yielded => {
                 task.balance = task.balance.min(0);
@@ -352,7 +383,7 @@ impl Policy for RoundRobin {
     }
 
     fn leave(&mut self, id: TaskId) {
-        self.withdraw(id.index());
+        self.withdraw(slot(id));
     }
 
     fn set(&mut self, id: TaskId, param: Param) -> Result<()> {
@@ -502,7 +533,7 @@ mod tests {
         assert!(policy.later.is_empty(), "a debtor that leaves leaves the tree");
         policy.leave(TaskId::new(0, 0));
         assert_eq!(policy.pick(Fuel::ZERO), Pick::Empty);
-        assert!(policy.queue.entries.is_empty());
+        assert_eq!(policy.queue.first, NOBODY);
     }
 
     #[test]
@@ -557,6 +588,5 @@ mod tests {
                 }
             }
         }
-        assert!(policy.queue.entries.len() + policy.next.entries.len() <= 2 * (2 * 12 + 32));
     }
 }
