@@ -2,7 +2,7 @@
 //!
 //! How a task ends is never an error: see [`Outcome`](crate::Outcome).
 
-use crate::unit::TaskId;
+use crate::unit::{GroupId, TaskId};
 use std::path::PathBuf;
 use std::{fmt, io};
 
@@ -128,6 +128,10 @@ pub enum ErrorKind {
         /// Why.
         message: String,
     },
+    /// There is no such group.
+    NoSuchGroup(GroupId),
+    /// The group still has tasks.
+    GroupInUse(GroupId),
     /// The instance is in the middle of another call.
     InstanceBusy {
         /// The module of the instance.
@@ -257,6 +261,8 @@ impl ErrorKind {
             ErrorKind::Refused { policy, message } => {
                 write!(f, "the policy {policy} does not take the task: {message}")
             }
+            ErrorKind::NoSuchGroup(id) => write!(f, "there is no group {id}"),
+            ErrorKind::GroupInUse(id) => write!(f, "group {id} still has tasks; end them first"),
             ErrorKind::NoSuchMemory { module, export } => write!(f, "{module}: no memory is exported as '{export}'"),
             ErrorKind::InstanceBusy { module } => write!(
                 f,

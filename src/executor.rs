@@ -6,17 +6,21 @@
 //! ```text
 //!  run ─┐
 //!  run_for ─┴─► step_within(cap) ─► Policy::pick ─► run_slice ─► Live::poll ─► settle ─► Policy::charge
-//!  step ────────────┘                                                             └─► finish (if it was the last)
+//!  step ────────────┘ └► fire (timers)                                             └─► finish (if it was the last)
 //! ```
+//!
+//! What a host does between steps (spawn, kill, suspend, refuel, take) is in `executor/control.rs`.
 
+mod control;
+
+use crate::account::{Account, Groups};
 use crate::budget::Budget;
 use crate::clock::Clock;
-use crate::error::{ErrorKind, Result};
-use crate::ledger::Ledger;
 use crate::outcome::{Outcome, Trap};
 use crate::policy::{Pick, Policy, RoundRobin, Run};
-use crate::reason::{Param, Params, ReadyReason, SliceEnd};
-use crate::task::{Live, Suspended, Task};
+use crate::reason::{ReadyReason, SliceEnd};
+use crate::task::{Live, Suspended};
+use crate::timer::Timers;
 use crate::trace::{Ended, Observer, Slice};
 use crate::unit::{Fuel, TaskId};
 use std::fmt;
@@ -63,6 +67,10 @@ pub struct Executor<P = Box<dyn Policy>, O = ()> {
     clock: Clock,
     /// The virtual clock: fuel charged so far, and fuel that passed idle.
     now: Fuel,
+    /// Tasks that wait for a moment of the virtual clock.
+    timers: Timers,
+    /// Groups of tasks.
+    groups: Groups,
     /// Sums over all tasks.
     totals: Totals,
 }
@@ -152,6 +160,11 @@ pub enum TaskState {
     Ready,
     /// The host has suspended it.
     Suspended,
+    /// It waits for this moment of the virtual clock: its start, or the fuel of its next period.
+    Waiting {
+        /// The moment.
+        until: Fuel,
+    },
     /// It has an outcome, not yet taken.
     Ended,
 }
@@ -203,6 +216,8 @@ impl<P: Policy, O: Observer> Builder<P, O> {
             observer: self.observer,
             clock: self.clock,
             now: Fuel::ZERO,
+            timers: Timers::new(),
+            groups: Groups::default(),
             totals: Totals::default(),
         }
     }
@@ -264,45 +279,93 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     #[inline(always)]
     fn step_within(&mut self, cap: Fuel) -> Step {
         loop {
+            if self.now >= self.timers.next() {
+                self.fire();
+            }
             match self.policy.pick(self.now) {
                 Pick::Run(run) => {
                     if let Some(slice) = self.run_slice(run, cap) {
                         return Step::Ran(slice);
                     }
                 }
-                // Nothing runs meanwhile, so nothing can happen before then: the virtual clock may jump.
-                Pick::IdleUntil(then) if then > self.now => self.now = then,
+                Pick::IdleUntil(then) if then > self.now => self.idle_until(then.min(self.timers.next())),
+                Pick::IdleUntil(_) | Pick::Empty if self.timers.next() < Fuel::MAX => {
+                    self.idle_until(self.timers.next())
+                }
                 Pick::IdleUntil(_) | Pick::Empty if self.live > 0 => return Step::Idle { next_wake: None },
                 Pick::IdleUntil(_) | Pick::Empty => return Step::Done,
             }
         }
     }
 
-    /// Polls the task that was picked; `None` if the host has suspended it, which the policy now learns.
+    /// Polls the task that was picked; `None` if it cannot run after all, which the policy now learns.
     #[inline(always)]
-    fn run_slice(&mut self, run: Run, cap: Fuel) -> Option<Slice> {
+    fn run_slice(&mut self, run: Run, mut cap: Fuel) -> Option<Slice> {
         let Some(State::Live(task)) = self.slots.get_mut(run.id.index()).map(|slot| &mut slot.state) else {
             picked_the_dead(self.policy.name(), run.id);
         };
-        if task.suspended == Suspended::Asked {
-            task.suspended = Suspended::Known;
-            self.policy.charge(run.id, Fuel::ZERO, SliceEnd::Blocked);
-            return None;
+        if task.detour {
+            match may_run(task, &mut self.groups, self.now) {
+                Verdict::Run { at_most } => cap = cap.min(at_most),
+                declined => {
+                    self.decline(run.id, declined);
+                    return None;
+                }
+            }
         }
         let grant = run.grant.min(task.budget_left()).min(cap).max(Fuel(1));
         self.observer.picked(run.id, grant, run.why);
         task.meter.begin(grant);
         let mut outcome = None;
         task.poll(&mut outcome);
-        if outcome.is_some() || task.meter.used() >= task.budget {
-            conclude(task, &mut outcome);
+        let mut waits = None;
+        if outcome.is_some() || task.meter.used() >= task.budget || task.detour {
+            waits = conclude(task, &mut self.groups, self.now, grant, &mut outcome);
         }
-        let slice = settle(task, run, grant, outcome.as_ref());
+        let slice = settle(task, run, self.now, grant, outcome.as_ref(), waits.is_some());
         self.book(&slice);
+        if let Some(until) = waits {
+            self.timers.insert(until, run.id);
+        }
         if let Some(outcome) = outcome {
             self.finish(run.id, outcome);
         }
         Some(slice)
+    }
+
+    /// Lets the virtual clock jump. Nothing runs meanwhile, so nothing can happen before then.
+    #[cold]
+    fn idle_until(&mut self, then: Fuel) {
+        self.observer.idle(self.now, then);
+        self.now = then;
+    }
+
+    /// Makes those ready whose time has come.
+    #[cold]
+    fn fire(&mut self) {
+        while let Some(id) = self.timers.take_due(self.now) {
+            let Some(State::Live(task)) = self.slots.get_mut(id.index()).map(|slot| &mut slot.state) else {
+                continue;
+            };
+            if let Some(account) = &mut task.account {
+                account.until = None;
+            }
+            if task.suspended == Suspended::No {
+                let why = if task.ledger.slices == 0 { ReadyReason::Spawned } else { ReadyReason::Replenished };
+                self.policy.ready(id, why, self.now);
+            }
+        }
+    }
+
+    /// Tells the policy why the task that it picked does not run.
+    #[cold]
+    fn decline(&mut self, id: TaskId, why: Verdict) {
+        self.policy.charge(id, Fuel::ZERO, SliceEnd::Blocked);
+        match why {
+            Verdict::Wait { until } => self.timers.insert(until, id),
+            Verdict::OutOfFuel => self.finish(id, Outcome::OutOfFuel),
+            Verdict::Suspended | Verdict::Run { .. } => {}
+        }
     }
 
     /// Tells everybody about a slice.
@@ -322,16 +385,30 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let State::Live(task) = std::mem::replace(&mut slot.state, State::Vacant) else {
             return;
         };
-        let (spawn_index, detached) = (task.spawn_index, task.detached);
+        self.forget(id, &task);
+        let (spawn_index, detached, released) = (task.spawn_index, task.detached, task.released);
         let ledger = task.into_ledger();
         self.live -= 1;
-        let ended = Ended { id, spawn_index, outcome, ledger };
+        let ended = Ended { id, spawn_index, outcome, ledger, released, at: self.now };
         self.observer.ended(&ended);
         if detached {
             self.vacate(id);
         } else {
             self.slots[id.index()].state = State::Ended(ended);
             self.ended += 1;
+        }
+    }
+
+    /// Takes a task that ends out of what it shares with others.
+    fn forget(&mut self, id: TaskId, task: &Live) {
+        let Some(account) = &task.account else {
+            return;
+        };
+        if let Some(until) = account.until {
+            self.timers.remove(until, id);
+        }
+        if let Some(shared) = account.group.and_then(|group| self.groups.get(group).ok()) {
+            shared.tasks -= 1;
         }
     }
 
@@ -346,22 +423,88 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     }
 }
 
-/// Sets the outcome of a task that the last poll has ended, or that the budget now ends.
+/// Whether a task that was picked may run.
+enum Verdict {
+    /// It may, for at most so much.
+    Run {
+        /// What it may use of what it shares.
+        at_most: Fuel,
+    },
+    /// It waits for fuel.
+    Wait {
+        /// Until then.
+        until: Fuel,
+    },
+    /// What its group may use is used up for good.
+    OutOfFuel,
+    /// The host has suspended it.
+    Suspended,
+}
+
+/// Looks at what a pick does not look at for every task.
 #[cold]
-fn conclude(task: &Live, outcome: &mut Option<Outcome>) {
+fn may_run(task: &mut Live, groups: &mut Groups, now: Fuel) -> Verdict {
+    if task.suspended == Suspended::Asked {
+        task.suspended = Suspended::Known;
+        task.review();
+        return Verdict::Suspended;
+    }
+    let Some(account) = &mut task.account else {
+        return Verdict::Run { at_most: Fuel::MAX };
+    };
+    match account.available(groups, now) {
+        Ok(at_most) => Verdict::Run { at_most },
+        Err(None) => Verdict::OutOfFuel,
+        Err(Some(until)) => {
+            account.until = Some(until);
+            Verdict::Wait { until }
+        }
+    }
+}
+
+/// Sees to a task that the last poll has ended, whose budget is used up, or that shares what it uses. Sets the outcome if there is one, and
+/// says until when the task waits if it has used up its fuel for now.
+#[cold]
+fn conclude(
+    task: &mut Live,
+    groups: &mut Groups,
+    now: Fuel,
+    grant: Fuel,
+    outcome: &mut Option<Outcome>,
+) -> Option<Fuel> {
+    let used = task.meter.used();
     match outcome {
-        None => *outcome = Some(Outcome::OutOfFuel),
+        None if used >= task.budget => *outcome = Some(Outcome::OutOfFuel),
         // The guest has no budget of its own. That it ran out all the same means that one operation was charged absurdly much.
-        Some(Outcome::OutOfFuel) if task.meter.used() < task.budget => {
+        Some(Outcome::OutOfFuel) if used < task.budget => {
             *outcome = Some(Outcome::Trapped(Trap::new(BEYOND_ALL_FUEL)));
         }
-        Some(_) => {}
+        _ => {}
+    }
+    let account: &mut Account = task.account.as_deref_mut()?;
+    let slice = used.minus(task.ledger.used);
+    // As in `settle`: a trap leaves fuel uncounted.
+    let slice = if matches!(outcome, Some(Outcome::Trapped(_))) { slice.max(grant) } else { slice };
+    account.spend(groups, slice);
+    if outcome.is_some() {
+        return None;
+    }
+    match account.available(groups, now.plus(slice.max(Fuel(1)))) {
+        Ok(_) => None,
+        Err(None) => {
+            *outcome = Some(Outcome::OutOfFuel);
+            None
+        }
+        Err(until) => {
+            account.until = until;
+            until
+        }
     }
 }
 
 /// Enters a poll in the task's account: what the slice used, and how it ended; it was the last one if there is an outcome.
 #[inline(always)]
-fn settle(task: &mut Live, run: Run, grant: Fuel, outcome: Option<&Outcome>) -> Slice {
+fn settle(task: &mut Live, run: Run, at: Fuel, grant: Fuel, outcome: Option<&Outcome>, waits: bool) -> Slice {
     let ledger = &mut task.ledger;
     let used = task.meter.used().minus(ledger.used);
     // A poll is never free, or a future that uses no fuel could keep a run of so much fuel from ending.
@@ -375,6 +518,10 @@ fn settle(task: &mut Live, run: Run, grant: Fuel, outcome: Option<&Outcome>) -> 
                 charged = used.max(grant);
             }
             SliceEnd::Ended
+        }
+        None if waits => {
+            ledger.blocked += 1;
+            SliceEnd::Blocked
         }
         // Out of fuel before the grant is used cannot be: the future gave the rest away without saying so.
         None if yielded || used < grant => {
@@ -390,7 +537,17 @@ fn settle(task: &mut Live, run: Run, grant: Fuel, outcome: Option<&Outcome>) -> 
     ledger.used = ledger.used.plus(used);
     ledger.charged = ledger.charged.plus(charged);
     ledger.max_overshoot = ledger.max_overshoot.max(used.minus(grant));
-    Slice { id: run.id, spawn_index: task.spawn_index, number: ledger.slices, why: run.why, grant, used, charged, end }
+    Slice {
+        id: run.id,
+        spawn_index: task.spawn_index,
+        number: ledger.slices,
+        why: run.why,
+        grant,
+        used,
+        charged,
+        end,
+        at,
+    }
 }
 
 /// Stops a run whose policy has broken its contract.
@@ -408,231 +565,6 @@ impl Totals {
             self.switches += 1;
         }
         self.fuel = self.fuel.plus(slice.used);
-    }
-}
-
-/// Tasks.
-impl<P: Policy, O: Observer> Executor<P, O> {
-    /// Takes a task in. It runs from the next step on, when the policy picks it.
-    ///
-    /// # Errors
-    /// What was wrong with the call that the task was made from (see [`Module::call`](crate::Module::call)), or
-    /// [`ErrorKind::Refused`] by the policy. Nothing has changed then.
-    pub fn spawn(&mut self, task: Task) -> Result<TaskId> {
-        let live = task.into_live(self.totals.spawned)?;
-        let (index, generation) = match self.free.last() {
-            Some(&index) => (index, self.slots[index as usize].generation),
-            None => (self.slots.len() as u32, 0),
-        };
-        let id = TaskId::new(index, generation);
-        self.policy.admit(id, &live.params)?;
-        let slot = Slot { generation, state: State::Live(live) };
-        match self.free.pop() {
-            Some(index) => self.slots[index as usize] = slot,
-            None => self.slots.push(slot),
-        }
-        self.live += 1;
-        self.totals.spawned += 1;
-        self.policy.ready(id, ReadyReason::Spawned, self.now);
-        Ok(id)
-    }
-
-    /// Ends a task now, as [`Outcome::Killed`]. When this returns its instance is gone and its memory freed.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoSuchTask`], [`ErrorKind::TaskEnded`].
-    pub fn kill(&mut self, id: TaskId) -> Result<()> {
-        self.live_mut(id)?;
-        self.finish(id, Outcome::Killed);
-        Ok(())
-    }
-
-    /// Ends all tasks that have not ended, as [`Outcome::Stopped`], in the order of their slots.
-    pub fn stop_all(&mut self) {
-        for index in 0..self.slots.len() {
-            let Slot { generation, state } = &self.slots[index];
-            if matches!(state, State::Live(_)) {
-                self.finish(TaskId::new(index as u32, *generation), Outcome::Stopped);
-            }
-        }
-    }
-
-    /// Lets picks pass a task over, until [`Executor::resume`]. Its debts stay. Suspending twice is suspending once.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoSuchTask`], [`ErrorKind::TaskEnded`].
-    pub fn suspend(&mut self, id: TaskId) -> Result<()> {
-        let task = self.live_mut(id)?;
-        if task.suspended == Suspended::No {
-            task.suspended = Suspended::Asked;
-        }
-        Ok(())
-    }
-
-    /// Makes a suspended task ready again. Resuming a task that is not suspended does nothing.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoSuchTask`], [`ErrorKind::TaskEnded`].
-    pub fn resume(&mut self, id: TaskId) -> Result<()> {
-        let task = self.live_mut(id)?;
-        if std::mem::replace(&mut task.suspended, Suspended::No) == Suspended::Known {
-            self.policy.ready(id, ReadyReason::Resumed, self.now);
-        }
-        Ok(())
-    }
-
-    /// Changes a parameter of a task.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoSuchTask`], [`ErrorKind::TaskEnded`], or [`ErrorKind::Refused`] by the policy.
-    pub fn set(&mut self, id: TaskId, param: Param) -> Result<()> {
-        self.live_mut(id)?;
-        self.policy.set(id, param)?;
-        let task = self.live_mut(id)?;
-        task.params = task.params.with(param);
-        Ok(())
-    }
-
-    /// Takes an ended task, and frees its slot. `None` while it runs, and when it was taken before.
-    pub fn take(&mut self, id: TaskId) -> Option<Ended> {
-        let slot = self.slots.get_mut(id.index())?;
-        match std::mem::replace(&mut slot.state, State::Vacant) {
-            State::Ended(ended) if ended.id == id => {
-                self.ended -= 1;
-                self.vacate(id);
-                Some(ended)
-            }
-            other => {
-                slot.state = other;
-                None
-            }
-        }
-    }
-
-    /// The outcome of an ended task, which is thereby taken.
-    pub fn take_outcome(&mut self, id: TaskId) -> Option<Outcome> {
-        self.take(id).map(|ended| ended.outcome)
-    }
-
-    /// Takes all ended tasks, in the order of their slots.
-    pub fn take_ended(&mut self) -> Vec<Ended> {
-        let mut all = Vec::with_capacity(self.ended);
-        for index in 0..self.slots.len() {
-            if self.ended == 0 {
-                break;
-            }
-            let id = TaskId::new(index as u32, self.slots[index].generation);
-            all.extend(self.take(id));
-        }
-        all
-    }
-
-    /// The task, if it lives.
-    fn live_mut(&mut self, id: TaskId) -> Result<&mut Live> {
-        match self.slots.get_mut(id.index()) {
-            Some(Slot { generation, state }) if *generation == id.generation() => match state {
-                State::Live(task) => Ok(task),
-                State::Ended(_) => Err(ErrorKind::TaskEnded(id).into()),
-                State::Vacant => Err(ErrorKind::NoSuchTask(id).into()),
-            },
-            _ => Err(ErrorKind::NoSuchTask(id).into()),
-        }
-    }
-}
-
-/// Looking.
-impl<P: Policy, O: Observer> Executor<P, O> {
-    /// Where the task is in its life; `None` when it was taken.
-    #[must_use]
-    pub fn state(&self, id: TaskId) -> Option<TaskState> {
-        Some(match self.slot(id)? {
-            State::Live(task) if task.suspended == Suspended::No => TaskState::Ready,
-            State::Live(_) => TaskState::Suspended,
-            State::Ended(_) => TaskState::Ended,
-            State::Vacant => return None,
-        })
-    }
-
-    /// What the task has used so far; `None` when it was taken.
-    #[must_use]
-    pub fn ledger(&self, id: TaskId) -> Option<&Ledger> {
-        match self.slot(id)? {
-            State::Live(task) => Some(&task.ledger),
-            State::Ended(ended) => Some(&ended.ledger),
-            State::Vacant => None,
-        }
-    }
-
-    /// How many tasks have not ended.
-    #[must_use]
-    pub fn live(&self) -> usize {
-        self.live
-    }
-
-    /// Sums over all tasks so far.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        self.totals
-    }
-
-    /// The virtual clock: all fuel charged so far, and all that passed idle.
-    #[must_use]
-    pub fn now(&self) -> Fuel {
-        self.now
-    }
-
-    /// The policy.
-    #[must_use]
-    pub fn policy(&self) -> &P {
-        &self.policy
-    }
-
-    /// The policy, for parameters that only it knows.
-    pub fn policy_mut(&mut self) -> &mut P {
-        &mut self.policy
-    }
-
-    /// Puts another policy in, admits all tasks to it in the order in which they were spawned, and returns the old one.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Refused`] when the new policy does not take one of the tasks; then the old policy stays.
-    pub fn set_policy(&mut self, mut policy: P) -> Result<P> {
-        let mut tasks: Vec<(u64, TaskId, Params)> = Vec::with_capacity(self.live);
-        for (index, slot) in self.slots.iter().enumerate() {
-            if let State::Live(task) = &slot.state {
-                tasks.push((task.spawn_index, TaskId::new(index as u32, slot.generation), task.params));
-            }
-        }
-        tasks.sort_unstable_by_key(|(spawn_index, ..)| *spawn_index);
-        for (_, id, params) in &tasks {
-            policy.admit(*id, params)?;
-        }
-        for (_, id, _) in tasks {
-            let task = self.live_mut(id)?;
-            if task.suspended == Suspended::No {
-                policy.ready(id, ReadyReason::Inherited, self.now);
-            } else {
-                task.suspended = Suspended::Known;
-            }
-        }
-        Ok(std::mem::replace(&mut self.policy, policy))
-    }
-
-    /// Who watches.
-    #[must_use]
-    pub fn observer(&self) -> &O {
-        &self.observer
-    }
-
-    /// Who watches, to be changed.
-    pub fn observer_mut(&mut self) -> &mut O {
-        &mut self.observer
-    }
-
-    /// What is in the slot, if it is that task's.
-    fn slot(&self, id: TaskId) -> Option<&State> {
-        let slot = self.slots.get(id.index())?;
-        (slot.generation == id.generation()).then_some(&slot.state)
     }
 }
 

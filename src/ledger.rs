@@ -101,7 +101,7 @@ pub struct Ledger {
     pub preempted: u64,
     /// Slices that ended because the task gave the rest away.
     pub yielded: u64,
-    /// Slices that ended because the task had to wait.
+    /// Slices that ended because the task had to wait; for fuel, too.
     pub blocked: u64,
     /// The most fuel that one slice used past its grant.
     pub max_overshoot: Fuel,

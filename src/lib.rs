@@ -11,9 +11,11 @@ pub mod value;
 
 pub mod outcome;
 
+pub mod account;
 pub mod ledger;
 pub mod policy;
 pub mod stats;
+mod timer;
 pub mod trace;
 
 pub mod task;
@@ -21,6 +23,7 @@ pub mod task;
 pub mod executor;
 pub mod guest;
 
+pub use account::Group;
 pub use budget::Budget;
 pub use clock::Clock;
 pub use error::{Error, ErrorKind, Result};
@@ -32,7 +35,7 @@ pub use policy::Policy;
 pub use reason::SliceEnd;
 pub use task::Task;
 pub use trace::{Ended, Observer, Slice};
-pub use unit::{Fuel, TaskId};
+pub use unit::{Fuel, GroupId, TaskId};
 pub use value::{Value, ValueType};
 
 /// Wasmtime itself, of the version that this crate is built with: for `Caller` and the like in host functions.

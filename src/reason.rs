@@ -2,7 +2,7 @@
 //!
 //! All of these are closed sets of words that logs, reports and policies share, and all may grow.
 
-use crate::unit::Fuel;
+use crate::unit::{Fuel, GroupId};
 use std::fmt;
 
 /// Why a policy picked a task.
@@ -18,6 +18,22 @@ pub enum PickReason {
         /// The rounds that it sat out.
         rounds: u64,
     },
+    /// Of those that are ready it is the furthest behind its share.
+    Behind,
+    /// It is on the highest level that has anybody ready.
+    Level(u32),
+    /// It has waited so long that it comes before higher levels.
+    Aged,
+    /// Its deadline is the earliest.
+    Deadline,
+    /// Nobody with a reservation wants to run.
+    Background,
+    /// Its ticket was drawn.
+    Drawn,
+    /// This window of the frame is its own.
+    Window(u32),
+    /// A recording says so.
+    Replayed,
     /// A reason of a policy outside this crate.
     Other(&'static str),
 }
@@ -29,6 +45,14 @@ impl fmt::Display for PickReason {
             PickReason::Continued => f.write_str("continued"),
             PickReason::DebtPaid { rounds: 1 } => f.write_str("debt paid in 1 round"),
             PickReason::DebtPaid { rounds } => write!(f, "debt paid in {rounds} rounds"),
+            PickReason::Behind => f.write_str("behind"),
+            PickReason::Level(level) => write!(f, "level {level}"),
+            PickReason::Aged => f.write_str("aged"),
+            PickReason::Deadline => f.write_str("deadline"),
+            PickReason::Background => f.write_str("background"),
+            PickReason::Drawn => f.write_str("drawn"),
+            PickReason::Window(window) => write!(f, "window {window}"),
+            PickReason::Replayed => f.write_str("replayed"),
             PickReason::Other(why) => f.write_str(why),
         }
     }
@@ -42,7 +66,7 @@ pub enum SliceEnd {
     Preempted,
     /// The task gave the rest of its slice away; it is ready to go on.
     Yielded,
-    /// The task cannot go on before something happens.
+    /// The task cannot go on before something happens: its fuel for the period is used up, and that of the next one is still to come.
     Blocked,
     /// It was the task's last slice: there is an outcome.
     Ended,
@@ -75,16 +99,33 @@ pub enum ReadyReason {
     Spawned,
     /// The host had suspended it and resumed it.
     Resumed,
+    /// It had used up its fuel for a period, or its group had, and there is fuel again.
+    Replenished,
     /// It was ready already, and this policy has just taken over from another.
     Inherited,
 }
 
-/// What a policy is told about a task when it is admitted.
+/// What a policy is told about a task when it is admitted. A policy reads the parameters that it knows, and leaves the others alone: the
+/// same task can run under any policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Params {
     /// The task's own quantum, where the policy's is not wanted.
     pub quantum: Option<Fuel>,
+    /// Its weight, or its tickets; 1 unless given.
+    pub weight: Option<u32>,
+    /// Its priority; larger is more urgent, 0 unless given.
+    pub priority: Option<u8>,
+    /// Fuel of virtual time from one release of the task to the next.
+    pub period: Option<Fuel>,
+    /// Fuel that it is promised in each period.
+    pub runtime: Option<Fuel>,
+    /// Fuel of virtual time from a release until its runtime is due; the period unless given.
+    pub deadline: Option<Fuel>,
+    /// The partition whose windows it runs in.
+    pub partition: Option<u32>,
+    /// The group that it is in. Set by [`Task::group`](crate::Task::group), for good.
+    pub group: Option<GroupId>,
 }
 
 impl Params {
@@ -93,6 +134,12 @@ impl Params {
     pub fn with(mut self, param: Param) -> Params {
         match param {
             Param::Quantum(fuel) => self.quantum = Some(fuel),
+            Param::Weight(weight) => self.weight = Some(weight),
+            Param::Priority(priority) => self.priority = Some(priority),
+            Param::Period(fuel) => self.period = Some(fuel),
+            Param::Runtime(fuel) => self.runtime = Some(fuel),
+            Param::Deadline(fuel) => self.deadline = Some(fuel),
+            Param::Partition(partition) => self.partition = Some(partition),
         }
         self
     }
@@ -104,4 +151,50 @@ impl Params {
 pub enum Param {
     /// The quantum, from the task's next turn on.
     Quantum(Fuel),
+    /// The weight, or the tickets.
+    Weight(u32),
+    /// The priority; larger is more urgent.
+    Priority(u8),
+    /// Fuel of virtual time from one release to the next.
+    Period(Fuel),
+    /// Fuel promised in each period.
+    Runtime(Fuel),
+    /// Fuel of virtual time from a release until the runtime is due.
+    Deadline(Fuel),
+    /// The partition whose windows the task runs in.
+    Partition(u32),
+}
+
+impl Param {
+    /// The parameter's name, as messages have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Param::Quantum(_) => "quantum",
+            Param::Weight(_) => "weight",
+            Param::Priority(_) => "priority",
+            Param::Period(_) => "period",
+            Param::Runtime(_) => "runtime",
+            Param::Deadline(_) => "deadline",
+            Param::Partition(_) => "partition",
+        }
+    }
+}
+
+/// Something that the host did to a task between two steps, as an observer is told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Control {
+    /// [`Executor::kill`](crate::Executor::kill).
+    Kill,
+    /// [`Executor::stop_all`](crate::Executor::stop_all), which says so for each task.
+    Stop,
+    /// [`Executor::suspend`](crate::Executor::suspend).
+    Suspend,
+    /// [`Executor::resume`](crate::Executor::resume).
+    Resume,
+    /// [`Executor::refuel`](crate::Executor::refuel), by so much.
+    Refuel(Fuel),
+    /// [`Executor::set`](crate::Executor::set).
+    Set(Param),
 }

@@ -1,9 +1,10 @@
 //! A task: a future with its meter, and the life that an executor leads it through.
 //!
 //! ```text
-//!                 ① spawn
-//!                    │
-//!                    ▼       ② step: the policy picked it
+//!                 ① spawn ──────────────► Waiting ◄──┐ ⑨ its fuel of the period is used up
+//!                    │       ⑩ its time comes │        │
+//!                    ▼ ◄──────────────────────┘        │
+//!                    │       ② step: the policy picked it
 //!      ┌────────► Ready ─────────────────────► Running ───┐
 //!      │            ▲                             │       │ ④ the future is done, the budget
 //!      │ ⑥ resume   └───────── ③ Pending ─────────┘       │   is used up, or it panicked
@@ -20,12 +21,16 @@
 //! | ⑤ ⑥ | is passed over by picks, and not any more | `Executor::suspend`, `Executor::resume` |
 //! | ⑦ | the same as ④, from any state but Running | `Executor::kill`, `Executor::stop_all` |
 //! | ⑧ | the slot is free for the next task, with a new generation | `Executor::take` |
+//! | ⑨ ⑩ | a timer is set, and fires: it waits for its start, or for the fuel of its next period | `conclude`, `Executor::fire` |
+//!
+//! A task can be suspended while it waits; it then is ready once both are over.
 
+use crate::account::{Account, Allowance};
 use crate::error::Error;
 use crate::ledger::{Ledger, Meter};
 use crate::outcome::Outcome;
 use crate::reason::{Param, Params};
-use crate::unit::Fuel;
+use crate::unit::{Fuel, GroupId};
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
@@ -47,6 +52,10 @@ pub struct Task {
     body: Result<(TaskFuture, Arc<Meter>), Error>,
     /// Fuel that it may use in all.
     budget: Option<Fuel>,
+    /// Fuel that it may use in each period, and the period.
+    allowance: Option<(Fuel, Fuel)>,
+    /// When it can first run.
+    start: Fuel,
     /// What the policy is told.
     params: Params,
     /// Whether the outcome is dropped as soon as there is one.
@@ -72,13 +81,32 @@ impl Task {
 
     /// A task with the settings that nobody has changed yet.
     fn new(body: Result<(TaskFuture, Arc<Meter>), Error>) -> Task {
-        Task { body, budget: None, params: Params::default(), detached: false }
+        Task { body, budget: None, allowance: None, start: Fuel::ZERO, params: Params::default(), detached: false }
     }
 
     /// The fuel that the task may use in all. At the first yield point at which it has used that much it ends as
     /// [`Outcome::OutOfFuel`]; what it used is reported as it is, and may be more.
     pub fn budget(mut self, fuel: Fuel) -> Task {
         self.budget = Some(fuel);
+        self
+    }
+
+    /// The fuel that the task may use in each period of the virtual clock, counted from its start. Used up, it waits for the next period; what
+    /// is left at a period's end is lost, and what a slice used too much is taken off the next. An amount or a period of 0 is taken as 1.
+    pub fn replenishing(mut self, amount: Fuel, period: Fuel) -> Task {
+        self.allowance = Some((amount, period));
+        self
+    }
+
+    /// The group whose budget and weight the task shares.
+    pub fn group(mut self, group: GroupId) -> Task {
+        self.params.group = Some(group);
+        self
+    }
+
+    /// When the task can first run, on the executor's virtual clock ([`Executor::now`](crate::Executor::now)). At once, unless set.
+    pub fn start_at(mut self, moment: Fuel) -> Task {
+        self.start = moment;
         self
     }
 
@@ -106,18 +134,30 @@ impl Task {
     }
 
     /// The task as the executor keeps it.
-    pub(crate) fn into_live(self, spawn_index: u64) -> Result<Live, Error> {
+    pub(crate) fn into_live(self, spawn_index: u64, now: Fuel) -> Result<Live, Error> {
         let (future, meter) = self.body?;
-        Ok(Live {
+        let released = self.start.max(now);
+        let account = Account {
+            allowance: self.allowance.map(|(amount, period)| Allowance::new(amount, period, released)),
+            group: self.params.group,
+            until: (released > now).then_some(released),
+        };
+        let plain = account.allowance.is_none() && account.group.is_none() && account.until.is_none();
+        let mut live = Live {
             future,
             meter,
             ledger: Ledger::new(),
             budget: self.budget.unwrap_or(Fuel::MAX),
             spawn_index,
+            released,
             params: self.params,
             suspended: Suspended::No,
+            detour: false,
             detached: self.detached,
-        })
+            account: (!plain).then(|| Box::new(account)),
+        };
+        live.review();
+        Ok(live)
     }
 }
 
@@ -126,15 +166,19 @@ impl fmt::Debug for Task {
         f.debug_struct("Task")
             .field("error", &self.body.as_ref().err())
             .field("budget", &self.budget)
+            .field("allowance", &self.allowance)
+            .field("start", &self.start)
             .field("params", &self.params)
             .field("detached", &self.detached)
             .finish_non_exhaustive()
     }
 }
 
-/// A task that has been spawned and has not ended. In this order, because every switch touches all but the last two fields.
+/// A task that has been spawned and has not ended. In this order, because every switch touches all fields down to `spawn_index`.
 #[repr(C)]
 pub(crate) struct Live {
+    /// Whether a pick has to look further before it polls: at `suspended`, at `account`.
+    pub(crate) detour: bool,
     /// Whether picks pass it over.
     pub(crate) suspended: Suspended,
     /// Whether the outcome is dropped as soon as there is one.
@@ -149,8 +193,12 @@ pub(crate) struct Live {
     pub(crate) ledger: Ledger,
     /// Its place in the order of spawning.
     pub(crate) spawn_index: u64,
+    /// When it could first run, on the virtual clock.
+    pub(crate) released: Fuel,
     /// What the policy was told, for the next policy.
     pub(crate) params: Params,
+    /// What it has beside its total budget.
+    pub(crate) account: Option<Box<Account>>,
 }
 
 /// Whether the host has suspended a task, and whether its policy knows.
@@ -189,6 +237,22 @@ impl Live {
         let Live { future, ledger, .. } = self;
         drop_quietly(future);
         ledger
+    }
+
+    /// Sets `detour` anew, after `suspended` or `account` have changed.
+    pub(crate) fn review(&mut self) {
+        let shares = |account: &Account| account.allowance.is_some() || account.group.is_some();
+        self.detour = self.suspended == Suspended::Asked || self.account.as_deref().is_some_and(shares);
+    }
+
+    /// Until when it waits, if it does: for its start, or for fuel.
+    pub(crate) fn until(&self) -> Option<Fuel> {
+        self.account.as_ref().and_then(|account| account.until)
+    }
+
+    /// Whether the policy counts it among the ready, between two steps.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.suspended != Suspended::Known && self.until().is_none()
     }
 
     /// Fuel left of the budget.

@@ -1,4 +1,4 @@
-//! The units that every room speaks: fuel, and the name of a task.
+//! The units that every room speaks: fuel, and the names of a task and of a group.
 
 use std::fmt;
 
@@ -79,6 +79,44 @@ impl TaskId {
 
 impl fmt::Display for TaskId {
     /// Writes `slot.generation`, for example `3.0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
+    }
+}
+
+/// A group of tasks of one executor: a tenant, whose tasks share a budget and a weight.
+///
+/// As with a [`TaskId`], an old id never means a new group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId {
+    /// Position among the executor's groups; dense.
+    index: u32,
+    /// How many groups had this position before.
+    generation: u32,
+}
+
+impl GroupId {
+    /// An id from its parts. Executors hand ids out; a test of a policy makes its own.
+    #[must_use]
+    pub const fn new(index: u32, generation: u32) -> GroupId {
+        GroupId { index, generation }
+    }
+
+    /// The position: small, dense and used again once the group is gone.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+
+    /// How many groups had the position before this one.
+    #[must_use]
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+}
+
+impl fmt::Display for GroupId {
+    /// Writes `position.generation`, for example `3.0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.index, self.generation)
     }

@@ -15,13 +15,15 @@
 //! One file a policy. An executor owns its policy and calls it for every slice, so the trait is small, and a call for each switch
 //! is made once: [`Policy::charge`] both books the slice and, where the task can go on, puts it back among the ready.
 
+mod ready_queue;
 mod round_robin;
 
+pub use ready_queue::{ReadyQueue, Table};
 pub use round_robin::RoundRobin;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
-use crate::unit::{Fuel, TaskId};
+use crate::unit::{Fuel, GroupId, TaskId};
 
 /// What a policy decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +48,46 @@ pub struct Run {
     pub why: PickReason,
 }
 
+/// Something that a policy saw go wrong with a task's timing. It has already been charged; what else becomes of the task is the host's to
+/// say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fault {
+    /// The task.
+    pub id: TaskId,
+    /// What happened.
+    pub kind: FaultKind,
+    /// By how much, in the policy's unit: fuel of virtual time, or nanoseconds where the policy goes by a clock.
+    pub by: Fuel,
+}
+
+/// A kind of [`Fault`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// A slice reached past the end of the task's window.
+    Overrun,
+    /// A deadline passed before the task had what it was promised until then.
+    DeadlineMiss,
+}
+
+impl FaultKind {
+    /// The word for it in logs and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            FaultKind::Overrun => "overrun",
+            FaultKind::DeadlineMiss => "deadline-miss",
+        }
+    }
+}
+
 /// Who runs next, and for how much.
 ///
 /// The executor promises: a task is admitted once, before anything else is said of it; `ready` comes only for tasks that are
 /// neither ready nor running; between a `pick` that returned `Run` and the `charge` of that task nothing else is asked; `now` never
 /// goes back. A policy promises: `pick` returns only tasks that are ready, and a task that it returned is running, not ready, until it is
-/// charged.
+/// charged. It returns `IdleUntil` only where somebody that it knows will be able to run then, and otherwise `Empty`, or a run would never end.
 ///
 /// `now` is the executor's virtual clock: all fuel charged so far and all that was let pass idle. It is the same in every run of
 /// the same tasks, which a wall clock is not.
@@ -89,6 +125,22 @@ pub trait Policy: Send {
     /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) when the policy has no such parameter or not that value; then nothing changed.
     fn set(&mut self, id: TaskId, param: Param) -> Result<()>;
 
+    /// A group with this weight exists from now on, or has this weight from now on. Policies without groups need not know.
+    fn group(&mut self, id: GroupId, weight: u32) {
+        let _ = (id, weight);
+    }
+
+    /// The group, which has no tasks, is gone.
+    fn ungroup(&mut self, id: GroupId) {
+        let _ = id;
+    }
+
+    /// The oldest fault that has not been taken yet. Whoever wants to act on faults asks after each step; a policy keeps the latest few
+    /// hundred for those who never ask.
+    fn take_fault(&mut self) -> Option<Fault> {
+        None
+    }
+
     /// The policy's own numbers for a task, by name, for display.
     fn numbers(&self, id: TaskId) -> Vec<(&'static str, i64)> {
         let _ = id;
@@ -118,7 +170,27 @@ impl<P: Policy + ?Sized> Policy for Box<P> {
     fn set(&mut self, id: TaskId, param: Param) -> Result<()> {
         (**self).set(id, param)
     }
+    fn group(&mut self, id: GroupId, weight: u32) {
+        (**self).group(id, weight);
+    }
+    fn ungroup(&mut self, id: GroupId) {
+        (**self).ungroup(id);
+    }
+    fn take_fault(&mut self) -> Option<Fault> {
+        (**self).take_fault()
+    }
     fn numbers(&self, id: TaskId) -> Vec<(&'static str, i64)> {
         (**self).numbers(id)
     }
+}
+
+/// A parameter that a policy does not have.
+fn refuse_param(policy: &'static str, param: Param, known: &str) -> Error {
+    let message = format!("it has no {}; it has {known}", param.name());
+    ErrorKind::Refused { policy, message }.into()
+}
+
+/// A value that a policy does not take.
+fn refuse(policy: &'static str, message: impl Into<String>) -> Error {
+    ErrorKind::Refused { policy, message: message.into() }.into()
 }

@@ -22,8 +22,8 @@
 //! next round go through a second queue. The others (debts of many sizes, ready in the middle of a round) go through a tree:
 //! O(log n), whatever the debt.
 
-use super::{Pick, Policy, Run};
-use crate::error::{ErrorKind, Result};
+use super::{Pick, Policy, Run, refuse, refuse_param};
+use crate::error::{Error, Result};
 use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
 use crate::unit::{Fuel, TaskId};
 use std::cmp::Reverse;
@@ -393,6 +393,7 @@ impl Policy for RoundRobin {
                 self.tasks[id.index()].quantum = as_quantum(quantum);
                 Ok(())
             }
+            other => Err(refuse_param(self.name(), other, "a quantum")),
         }
     }
 
@@ -408,12 +409,8 @@ fn slot(id: TaskId) -> u32 {
 }
 
 /// The one parameter that cannot be served.
-fn refuse_quantum() -> crate::error::Error {
-    ErrorKind::Refused {
-        policy: "round-robin",
-        message: "a quantum of 0 would be an empty slice; it must be at least 1".into(),
-    }
-    .into()
+fn refuse_quantum() -> Error {
+    refuse("round-robin", "a quantum of 0 would be an empty slice; it must be at least 1")
 }
 
 #[cfg(test)]

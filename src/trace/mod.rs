@@ -12,7 +12,7 @@ pub use digest::{Digest, sha256};
 
 use crate::ledger::Ledger;
 use crate::outcome::Outcome;
-use crate::reason::{PickReason, SliceEnd};
+use crate::reason::{Control, Params, PickReason, SliceEnd};
 use crate::unit::{Fuel, TaskId};
 
 /// One slice: a poll that ran code of a task.
@@ -35,6 +35,8 @@ pub struct Slice {
     pub charged: Fuel,
     /// Why the slice ended.
     pub end: SliceEnd,
+    /// The virtual clock when it began.
+    pub at: Fuel,
 }
 
 impl Slice {
@@ -57,10 +59,43 @@ pub struct Ended {
     pub outcome: Outcome,
     /// What it used.
     pub ledger: Ledger,
+    /// The virtual clock when it could first run.
+    pub released: Fuel,
+    /// The virtual clock when it ended.
+    pub at: Fuel,
 }
 
-/// What an executor tells its observer. All methods do nothing unless they are written.
+/// A task that has just been taken in.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Spawned {
+    /// Its id.
+    pub id: TaskId,
+    /// Its place in the order of spawning, counted from 0.
+    pub spawn_index: u64,
+    /// What the policy was told about it.
+    pub params: Params,
+    /// The virtual clock when it can first run: now, or later.
+    pub released: Fuel,
+}
+
+/// What an executor tells its observer, in the order in which it happens. All methods do nothing unless they are written.
 pub trait Observer {
+    /// A task has been taken in.
+    fn spawned(&mut self, task: &Spawned) {
+        let _ = task;
+    }
+
+    /// The host did something to the task that was spawned as the `spawn_index`-th. What follows from it, such as its end, comes after.
+    fn control(&mut self, spawn_index: u64, control: &Control) {
+        let _ = (spawn_index, control);
+    }
+
+    /// Nobody could run, and the virtual clock was moved.
+    fn idle(&mut self, from: Fuel, until: Fuel) {
+        let _ = (from, until);
+    }
+
     /// A task is about to be polled, with this grant.
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {
         let _ = (id, grant, why);
@@ -82,6 +117,18 @@ impl Observer for () {}
 
 /// Both watch, in this order.
 impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn spawned(&mut self, task: &Spawned) {
+        self.0.spawned(task);
+        self.1.spawned(task);
+    }
+    fn control(&mut self, spawn_index: u64, control: &Control) {
+        self.0.control(spawn_index, control);
+        self.1.control(spawn_index, control);
+    }
+    fn idle(&mut self, from: Fuel, until: Fuel) {
+        self.0.idle(from, until);
+        self.1.idle(from, until);
+    }
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {
         self.0.picked(id, grant, why);
         self.1.picked(id, grant, why);
@@ -98,6 +145,21 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
 
 /// Watches if it is there.
 impl<A: Observer> Observer for Option<A> {
+    fn spawned(&mut self, task: &Spawned) {
+        if let Some(observer) = self {
+            observer.spawned(task);
+        }
+    }
+    fn control(&mut self, spawn_index: u64, control: &Control) {
+        if let Some(observer) = self {
+            observer.control(spawn_index, control);
+        }
+    }
+    fn idle(&mut self, from: Fuel, until: Fuel) {
+        if let Some(observer) = self {
+            observer.idle(from, until);
+        }
+    }
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {
         if let Some(observer) = self {
             observer.picked(id, grant, why);

@@ -338,7 +338,7 @@ fn ids_of_tasks_that_are_gone_are_errors_and_never_another_task() {
     let first = sched.spawn(endless()).unwrap();
     sched.kill(first).unwrap();
     let ended = |result: Result<()>| assert_eq!(result.unwrap_err().to_string(), "task 0.0 has ended");
-    ended(sched.kill(first));
+    ended(sched.kill(first).map(drop));
     ended(sched.suspend(first));
     ended(sched.resume(first));
     ended(sched.set(first, Param::Quantum(Fuel(1))));
@@ -350,7 +350,7 @@ fn ids_of_tasks_that_are_gone_are_errors_and_never_another_task() {
             let message = format!("there is no task {stale}, or its outcome has been taken");
             assert_eq!(result.unwrap_err().to_string(), message);
         };
-        gone(sched.kill(stale));
+        gone(sched.kill(stale).map(drop));
         gone(sched.suspend(stale));
         gone(sched.resume(stale));
         gone(sched.set(stale, Param::Quantum(Fuel(1))));
