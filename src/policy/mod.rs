@@ -15,11 +15,15 @@
 //! One file a policy. An executor owns its policy and calls it for every slice, so the trait is small, and a call for each switch
 //! is made once: [`Policy::charge`] both books the slice and, where the task can go on, puts it back among the ready.
 
+mod priority;
 mod ready_queue;
 mod round_robin;
+mod weighted;
 
+pub use priority::Priority;
 pub use ready_queue::{ReadyQueue, Table};
 pub use round_robin::RoundRobin;
+pub use weighted::Weighted;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
