@@ -16,11 +16,13 @@
 //! is made once: [`Policy::charge`] both books the slice and, where the task can go on, puts it back among the ready.
 
 mod priority;
+mod edf;
 mod ready_queue;
 mod round_robin;
 mod weighted;
 
 pub use priority::Priority;
+pub use edf::Edf;
 pub use ready_queue::{ReadyQueue, Table};
 pub use round_robin::RoundRobin;
 pub use weighted::Weighted;
