@@ -17,12 +17,18 @@
 
 mod priority;
 mod edf;
+#[cfg(feature = "lottery")]
+mod lottery;
+mod mlfq;
 mod ready_queue;
 mod round_robin;
 mod weighted;
 
 pub use priority::Priority;
 pub use edf::Edf;
+#[cfg(feature = "lottery")]
+pub use lottery::Lottery;
+pub use mlfq::Mlfq;
 pub use ready_queue::{ReadyQueue, Table};
 pub use round_robin::RoundRobin;
 pub use weighted::Weighted;

@@ -41,6 +41,13 @@ impl<T> Table<T> {
         (*whose == id).then_some(row)
     }
 
+    /// The task in a slot, and its row.
+    #[must_use]
+    pub fn at(&self, slot: usize) -> Option<(TaskId, &T)> {
+        let (id, row) = self.0.get(slot)?.as_ref()?;
+        Some((*id, row))
+    }
+
     /// All rows, in the order of the tasks' slots.
     pub fn iter(&self) -> impl Iterator<Item = (TaskId, &T)> {
         self.0.iter().flatten().map(|(id, row)| (*id, row))
