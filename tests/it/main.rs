@@ -7,6 +7,7 @@ mod guests;
 mod instances;
 mod ledger;
 mod modules;
+mod policies;
 mod support;
 
 // The binary, and what the documents say of it.
