@@ -13,6 +13,7 @@ pub mod outcome;
 
 pub mod account;
 pub mod ledger;
+pub mod pace;
 pub mod policy;
 pub mod stats;
 mod timer;
