@@ -35,8 +35,16 @@ impl Budget {
         Budget::unlimited().or_polls(polls)
     }
 
-    /// Until this much time has passed on the executor's clock, which is read after each poll. No slice is granted more than
-    /// 10,000,000 fuel meanwhile, so that the limit can take effect. Where the schedule is cut depends on the machine.
+    /// Until this much time has passed on the executor's clock, which is read when the run begins and after each slice.
+    ///
+    /// A slice cannot be stopped while it runs, so each is granted what is expected to fit: the executor learns how long the fuel of each
+    /// task takes ([`Pace`](crate::pace::Pace)), and no slice is meant to last longer than a 32nd of the time, or half of what is left of it, or a
+    /// millisecond. A turn that is cut short so goes on with the next slice. The run ends a little early, when less is left than a 128th or 20 µs, because
+    /// the next slice may be wrong by as much. It ends late by what the last slice takes longer than expected: a guest that becomes dearer all of a
+    /// sudden, or one operation that lasts long by itself (filling megabytes, a host function).
+    ///
+    /// Where the schedule is cut depends on the machine and on what else it does, so such a run is not reproducible. What depends
+    /// on fuel alone stays as it is: what each task uses, and what it returns. A recording of the run keeps each decision, and replays it.
     #[must_use]
     pub const fn time(time: Duration) -> Budget {
         Budget::unlimited().or_time(time)

@@ -1,6 +1,7 @@
 //! Where time comes from: the system's monotonic clock, or one that a test or a simulation moves by hand.
 //!
-//! Scheduling itself runs on fuel and reads no clock; time is for [`Budget::time`](crate::Budget::time) alone.
+//! Scheduling itself runs on fuel and reads no clock; time is for [`Budget::time`](crate::Budget::time) and for
+//! [`policy::Timed`](crate::policy::Timed).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -9,25 +9,26 @@
 //!  step ────────────┘ └► fire (timers)                                             └─► finish (if it was the last)
 //! ```
 //!
-//! What a host does between steps (spawn, kill, suspend, refuel, take) is in `executor/control.rs`.
+//! What a host does between steps (spawn, kill, suspend, refuel, take) is in `executor/control.rs`; how a run of so much
+//! time ends in time, in `executor/frame.rs`.
 
 mod control;
+mod frame;
 
 use crate::account::{Account, Groups};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::outcome::{Outcome, Trap};
+use crate::pace::Pace;
 use crate::policy::{Pick, Policy, RoundRobin, Run};
 use crate::reason::{ReadyReason, SliceEnd};
 use crate::task::{Live, Suspended};
 use crate::timer::Timers;
 use crate::trace::{Ended, Observer, Slice};
 use crate::unit::{Fuel, TaskId};
+use frame::{Frame, Limit};
 use std::fmt;
 use std::time::Duration;
-
-/// Under a time limit no slice is granted more than this, so that the limit is looked at every few milliseconds.
-const LARGEST_TIMED_GRANT: Fuel = Fuel(10_000_000);
 
 /// The message of a task that used up what nobody can use up.
 const BEYOND_ALL_FUEL: &str = "one operation costs more fuel than any task can have";
@@ -65,6 +66,8 @@ pub struct Executor<P = Box<dyn Policy>, O = ()> {
     observer: O,
     /// For time budgets.
     clock: Clock,
+    /// How long each task's fuel takes, learned under time budgets.
+    pace: Pace,
     /// The virtual clock: fuel charged so far, and fuel that passed idle.
     now: Fuel,
     /// Tasks that wait for a moment of the virtual clock.
@@ -215,6 +218,7 @@ impl<P: Policy, O: Observer> Builder<P, O> {
             policy: self.policy,
             observer: self.observer,
             clock: self.clock,
+            pace: Pace::new(),
             now: Fuel::ZERO,
             timers: Timers::new(),
             groups: Groups::default(),
@@ -231,7 +235,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     /// When the policy breaks its contract and picks a task that does not live.
     #[inline]
     pub fn step(&mut self) -> Step {
-        self.step_within(Fuel::MAX)
+        self.step_within(|_| Fuel::MAX)
     }
 
     /// Runs until there is nothing to run: all tasks have ended, or those left are suspended.
@@ -247,19 +251,36 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     /// # Panics
     /// As [`Executor::step`].
     pub fn run_for(&mut self, budget: Budget) -> Ran {
-        let deadline = budget.time.map(|time| self.clock.now().saturating_add(time));
-        let largest_grant = if deadline.is_some() { LARGEST_TIMED_GRANT } else { Fuel::MAX };
+        match budget.time {
+            None => self.run_within(budget, &mut ()),
+            Some(time) => self.run_frame(budget, time),
+        }
+    }
+
+    /// A run of so much time. What it learns of the tasks is there for the next.
+    #[inline(never)]
+    fn run_frame(&mut self, budget: Budget, time: Duration) -> Ran {
+        let mut frame = Frame::new(self.clock.clone(), time, std::mem::take(&mut self.pace));
+        let ran = self.run_within(budget, &mut frame);
+        self.pace = frame.into_pace();
+        ran
+    }
+
+    /// Runs until the budget's fuel or polls are spent, something else ends the run, or there is nothing to run.
+    #[inline(always)]
+    fn run_within(&mut self, budget: Budget, limit: &mut impl Limit) -> Ran {
         let polls = budget.polls.unwrap_or(u64::MAX);
         let mut ran = Ran { why: RunEnd::BudgetSpent, polls: 0, fuel: Fuel::ZERO };
-        while ran.polls < polls && deadline.is_none_or(|at| self.clock.now() < at) {
+        while ran.polls < polls && !limit.is_over() {
             let fuel_left = budget.fuel.map_or(Fuel::MAX, |fuel| fuel.minus(ran.fuel));
             if fuel_left == Fuel::ZERO {
                 break;
             }
-            match self.step_within(fuel_left.min(largest_grant)) {
+            match self.step_within(|id| fuel_left.min(limit.cap(id))) {
                 Step::Ran(slice) => {
                     ran.fuel = ran.fuel.plus(slice.charged);
                     ran.polls += 1;
+                    limit.ran(&slice);
                 }
                 Step::Idle { next_wake } => {
                     return Ran { why: RunEnd::Idle { next_wake }, ..ran };
@@ -272,19 +293,19 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         ran
     }
 
-    /// One poll of at most `cap` fuel, whoever asks.
+    /// One poll of at most as much fuel as `cap` says for the task that was picked, whoever asks.
     ///
     /// Always inlined, as is all that a slice does on its way: the executor's part in a switch is some 200 instructions, and handing picks
     /// and slices from one function to the next through memory cost nearly as much again (`docs/benchmarks.md`).
     #[inline(always)]
-    fn step_within(&mut self, cap: Fuel) -> Step {
+    fn step_within(&mut self, cap: impl Fn(TaskId) -> Fuel) -> Step {
         loop {
             if self.now >= self.timers.next() {
                 self.fire();
             }
             match self.policy.pick(self.now) {
                 Pick::Run(run) => {
-                    if let Some(slice) = self.run_slice(run, cap) {
+                    if let Some(slice) = self.run_slice(run, cap(run.id)) {
                         return Step::Ran(slice);
                     }
                 }

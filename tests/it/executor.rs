@@ -214,9 +214,12 @@ fn under_a_time_limit_a_grant_is_capped_so_that_the_limit_can_fire() {
     sched.run_for(Budget::time(Duration::from_secs(3_600)).or_polls(2));
     sched.run_for(Budget::polls(1));
     let expected = [
-        "a turn: 10000000/10000000 preempted".to_string(),
-        "a continued: 10000000/10000000 preempted".to_string(),
-        format!("a continued: {0}/{0} preempted", (1_u64 << 40) - 20_000_000),
+        // A millisecond, at the 10 ns a unit that are expected of a task that nobody knows.
+        "a turn: 100000/100000 preempted".to_string(),
+        // It took no time at all, which is believed by and by.
+        "a continued: 1600000/1600000 preempted".to_string(),
+        // Without a time limit there is no cap.
+        format!("a continued: {0}/{0} preempted", (1_u64 << 40) - 1_700_000),
     ];
     assert_eq!(logged(&mut sched), expected);
 }
