@@ -128,6 +128,13 @@ pub enum ErrorKind {
         /// Why.
         message: String,
     },
+    /// A policy cannot be set up, or changed, as asked.
+    Policy {
+        /// The policy.
+        policy: &'static str,
+        /// What is wrong, and where.
+        message: String,
+    },
     /// There is no such group.
     NoSuchGroup(GroupId),
     /// The group still has tasks.
@@ -261,6 +268,7 @@ impl ErrorKind {
             ErrorKind::Refused { policy, message } => {
                 write!(f, "the policy {policy} does not take the task: {message}")
             }
+            ErrorKind::Policy { policy, message } => write!(f, "the policy {policy}: {message}"),
             ErrorKind::NoSuchGroup(id) => write!(f, "there is no group {id}"),
             ErrorKind::GroupInUse(id) => write!(f, "group {id} still has tasks; end them first"),
             ErrorKind::NoSuchMemory { module, export } => write!(f, "{module}: no memory is exported as '{export}'"),

@@ -76,6 +76,8 @@ pub struct Executor<P = Box<dyn Policy>, O = ()> {
     groups: Groups,
     /// Sums over all tasks.
     totals: Totals,
+    /// Tasks that ended when they were picked, without a slice that tells of it.
+    starved: u64,
 }
 
 /// Room for one task. It begins with a line of the cache, so that what a switch touches ([`Live`]) is in two lines, and not in four.
@@ -120,8 +122,8 @@ pub enum Step {
     Ran(Slice),
     /// There are tasks, and none is ready.
     Idle {
-        /// When one will be, on the executor's clock; `None` if only the host can tell, by [`Executor::resume`] or
-        /// [`Executor::spawn`].
+        /// When one may be, on the executor's clock, where the policy goes by that clock: wait until then, and step again. `None` if only the
+        /// host can tell, by [`Executor::resume`] or [`Executor::spawn`].
         next_wake: Option<Duration>,
     },
     /// There are no tasks, or all have ended.
@@ -153,6 +155,8 @@ pub enum RunEnd {
     },
     /// The budget is spent.
     BudgetSpent,
+    /// A [`Supervisor`](crate::Supervisor) says that the run is over.
+    Shutdown,
 }
 
 /// Where a task is in its life, seen between two steps.
@@ -223,6 +227,7 @@ impl<P: Policy, O: Observer> Builder<P, O> {
             timers: Timers::new(),
             groups: Groups::default(),
             totals: Totals::default(),
+            starved: 0,
         }
     }
 }
@@ -251,24 +256,36 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     /// # Panics
     /// As [`Executor::step`].
     pub fn run_for(&mut self, budget: Budget) -> Ran {
+        self.run_watched(budget, |_, _| true)
+    }
+
+    /// Runs as [`Executor::run_for`], or until `watch`, which is shown each step, says no. Where nobody was left to run and `watch` has spawned
+    /// somebody, the run goes on.
+    #[inline(always)]
+    pub(crate) fn run_watched(&mut self, budget: Budget, mut watch: impl FnMut(&mut Self, &Step) -> bool) -> Ran {
         match budget.time {
-            None => self.run_within(budget, &mut ()),
-            Some(time) => self.run_frame(budget, time),
+            None => self.run_within(budget, &mut (), &mut watch),
+            Some(time) => self.run_frame(budget, time, &mut watch),
         }
     }
 
     /// A run of so much time. What it learns of the tasks is there for the next.
     #[inline(never)]
-    fn run_frame(&mut self, budget: Budget, time: Duration) -> Ran {
+    fn run_frame(&mut self, budget: Budget, time: Duration, watch: &mut impl FnMut(&mut Self, &Step) -> bool) -> Ran {
         let mut frame = Frame::new(self.clock.clone(), time, std::mem::take(&mut self.pace));
-        let ran = self.run_within(budget, &mut frame);
+        let ran = self.run_within(budget, &mut frame, watch);
         self.pace = frame.into_pace();
         ran
     }
 
     /// Runs until the budget's fuel or polls are spent, something else ends the run, or there is nothing to run.
     #[inline(always)]
-    fn run_within(&mut self, budget: Budget, limit: &mut impl Limit) -> Ran {
+    fn run_within(
+        &mut self,
+        budget: Budget,
+        limit: &mut impl Limit,
+        watch: &mut impl FnMut(&mut Self, &Step) -> bool,
+    ) -> Ran {
         let polls = budget.polls.unwrap_or(u64::MAX);
         let mut ran = Ran { why: RunEnd::BudgetSpent, polls: 0, fuel: Fuel::ZERO };
         while ran.polls < polls && !limit.is_over() {
@@ -276,18 +293,25 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             if fuel_left == Fuel::ZERO {
                 break;
             }
-            match self.step_within(|id| fuel_left.min(limit.cap(id))) {
+            let step = self.step_within(|id| fuel_left.min(limit.cap(id)));
+            let spawned = self.totals.spawned;
+            let end = match step {
                 Step::Ran(slice) => {
                     ran.fuel = ran.fuel.plus(slice.charged);
                     ran.polls += 1;
                     limit.ran(&slice);
+                    None
                 }
-                Step::Idle { next_wake } => {
-                    return Ran { why: RunEnd::Idle { next_wake }, ..ran };
-                }
-                Step::Done => {
-                    return Ran { why: RunEnd::Done, ..ran };
-                }
+                Step::Idle { next_wake } => Some(RunEnd::Idle { next_wake }),
+                Step::Done => Some(RunEnd::Done),
+            };
+            if !watch(self, &step) {
+                return Ran { why: RunEnd::Shutdown, ..ran };
+            }
+            if let Some(why) = end
+                && self.totals.spawned == spawned
+            {
+                return Ran { why, ..ran };
             }
         }
         ran
@@ -309,6 +333,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
                         return Step::Ran(slice);
                     }
                 }
+                Pick::IdleUntilTime(then) => return Step::Idle { next_wake: Some(then) },
                 Pick::IdleUntil(then) if then > self.now => self.idle_until(then.min(self.timers.next())),
                 Pick::IdleUntil(_) | Pick::Empty if self.timers.next() < Fuel::MAX => {
                     self.idle_until(self.timers.next())
@@ -384,7 +409,10 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         self.policy.charge(id, Fuel::ZERO, SliceEnd::Blocked);
         match why {
             Verdict::Wait { until } => self.timers.insert(until, id),
-            Verdict::OutOfFuel => self.finish(id, Outcome::OutOfFuel),
+            Verdict::OutOfFuel => {
+                self.starved += 1;
+                self.finish(id, Outcome::OutOfFuel);
+            }
             Verdict::Suspended | Verdict::Run { .. } => {}
         }
     }

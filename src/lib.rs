@@ -24,6 +24,8 @@ pub mod task;
 pub mod executor;
 pub mod guest;
 
+pub mod supervisor;
+
 pub use account::Group;
 pub use budget::Budget;
 pub use clock::Clock;
@@ -34,6 +36,7 @@ pub use ledger::Ledger;
 pub use outcome::Outcome;
 pub use policy::Policy;
 pub use reason::SliceEnd;
+pub use supervisor::{Action, Health, Supervisor};
 pub use task::Task;
 pub use trace::{Ended, Observer, Slice};
 pub use unit::{Fuel, GroupId, TaskId};

@@ -122,6 +122,12 @@ impl Task {
         self
     }
 
+    /// The task, kept when it ends until it is taken; says whether it was [`Task::detached`].
+    pub(crate) fn kept(mut self) -> (Task, bool) {
+        let detached = std::mem::replace(&mut self.detached, false);
+        (self, detached)
+    }
+
     /// The future and its meter, for whoever polls it some other way than by an [`Executor`](crate::Executor). Budget and parameters
     /// are for an executor to see to, and are lost.
     ///

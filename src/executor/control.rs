@@ -324,6 +324,20 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         }
     }
 
+    /// How a task ended; `None` while it lives, and when it was taken.
+    #[must_use]
+    pub fn outcome(&self, id: TaskId) -> Option<&Outcome> {
+        match self.slot(id)? {
+            State::Ended(ended) => Some(&ended.outcome),
+            _ => None,
+        }
+    }
+
+    /// How many tasks have ended without a slice, when their turn came: their group had no fuel left.
+    pub(crate) fn starved(&self) -> u64 {
+        self.starved
+    }
+
     /// How many tasks have not ended.
     #[must_use]
     pub fn live(&self) -> usize {

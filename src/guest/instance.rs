@@ -5,11 +5,12 @@
 //!   Idle ─────────────► Busy ──────────────────────────────► Idle
 //!                        │ │
 //!                        │ └── ③ dropped before its first poll ──► Idle
-//!                        └──── ④ ended in any other way ─────────► Gone
+//!                        └──── ④ ended in any other way ─────────► Gone, or Idle where it is warm
 //! ```
 //!
 //! ① `Instance::call`: the guest moves into the task's future. ② ③ ④ `Lease::drop`: it moves back, or is lost, because a guest that was
-//! stopped in the middle may have left its memory in any state.
+//! stopped in the middle may have left its memory in any state. Whoever wants it in that state says so: [`Instance::warm`]. When a future
+//! is dropped in the middle of a call, the call's part of it, with the fiber, is dropped before the lease is, so the guest is whole.
 
 use super::hook;
 use super::program::{Guest, Program};
@@ -48,6 +49,8 @@ pub struct Instance<D: 'static = ()> {
     program: Program<D>,
     /// The guest, between calls.
     state: Arc<Mutex<State<D>>>,
+    /// Whether the guest comes back however a call ends.
+    warm: bool,
 }
 
 /// Where the guest is.
@@ -66,25 +69,33 @@ enum State<D: 'static> {
 struct Lease<D: 'static> {
     /// Where to.
     home: Arc<Mutex<State<D>>>,
-    /// What; `Gone` from the first poll on, until the call has returned.
+    /// What; `Gone` while the instance is made.
     state: State<D>,
+    /// Whether it is given back as it is now.
+    whole: bool,
 }
 
 impl<D: 'static> Drop for Lease<D> {
     fn drop(&mut self) {
-        *lock(&self.home) = self.take();
+        let state = if self.whole { self.take() } else { State::Gone };
+        // What is lost is dropped after the lock is given back.
+        *lock(&self.home) = state;
     }
 }
 
 impl<D: 'static> Lease<D> {
-    /// Takes the guest for the call. From here on it is lost, unless it is given back.
+    /// Takes what there is; `Gone` is left.
     fn take(&mut self) -> State<D> {
         std::mem::replace(&mut self.state, State::Gone)
     }
 
-    /// Gives the guest back.
-    fn give_back(mut self, guest: Box<Guest<D>>) {
+    /// Keeps the guest for the time of the call.
+    fn keep(&mut self, guest: Box<Guest<D>>) -> &mut Guest<D> {
         self.state = State::Idle(guest);
+        match &mut self.state {
+            State::Idle(guest) => guest,
+            _ => unreachable!("just put there"),
+        }
     }
 }
 
@@ -96,7 +107,18 @@ fn lock<D>(state: &Mutex<State<D>>) -> MutexGuard<'_, State<D>> {
 impl<D: Send + 'static> Instance<D> {
     /// An instance that its first call will make.
     pub(super) fn new(program: Program<D>, data: D) -> Instance<D> {
-        Instance { program, state: Arc::new(Mutex::new(State::New(data))) }
+        Instance { program, state: Arc::new(Mutex::new(State::New(data))), warm: false }
+    }
+
+    /// The same instance, whose guest comes back however a call of it ends, and not only when it returns: after a trap, a kill or a budget
+    /// used up, memory and globals are as they were left, and the next call goes on with them. That is what a *warm start* is; whether the guest
+    /// can make sense of what it left is the guest's affair. It holds for calls that are made by this handle and its clones.
+    ///
+    /// An instance that was not made, because its start function trapped or was stopped, is gone all the same.
+    #[must_use]
+    pub fn warm(mut self) -> Instance<D> {
+        self.warm = true;
+        self
     }
 
     /// A call of an export. It ends with the instance idle again if it returns, and with the instance gone if it does not.
@@ -109,8 +131,9 @@ impl<D: Send + 'static> Instance<D> {
             Ok(checked) => checked,
             Err(error) => return Task::from_error(error),
         };
-        let program = self.program.clone();
+        let (program, warm) = (self.program.clone(), self.warm);
         Task::from_future(move |meter| async move {
+            lease.whole = warm;
             let guest = match lease.take() {
                 State::New(data) => program.start(data, &meter).await.map(Box::new),
                 State::Idle(mut guest) => match hook::begin(&mut guest.store, meter) {
@@ -119,14 +142,12 @@ impl<D: Send + 'static> Instance<D> {
                 },
                 State::Busy | State::Gone => unreachable!("a lease is of a guest"),
             };
-            let mut guest = match guest {
-                Ok(guest) => guest,
+            let guest = match guest {
+                Ok(guest) => lease.keep(guest),
                 Err(outcome) => return outcome,
             };
             let outcome = guest.call(&entry).await;
-            if matches!(outcome, Outcome::Returned(_)) {
-                lease.give_back(guest);
-            }
+            lease.whole |= matches!(outcome, Outcome::Returned(_));
             outcome
         })
     }
@@ -135,7 +156,8 @@ impl<D: Send + 'static> Instance<D> {
     fn lend(&self) -> Result<Lease<D>> {
         let mut state = lock(&self.state);
         self.available(&state)?;
-        Ok(Lease { home: self.state.clone(), state: std::mem::replace(&mut *state, State::Busy) })
+        let lent = std::mem::replace(&mut *state, State::Busy);
+        Ok(Lease { home: self.state.clone(), state: lent, whole: true })
     }
 
     /// Whether it can be called now: no call is under way, and none has lost it.
@@ -227,7 +249,7 @@ impl<D: Send + 'static> Instance<D> {
 
 impl<D> Clone for Instance<D> {
     fn clone(&self) -> Instance<D> {
-        Instance { program: self.program.clone(), state: self.state.clone() }
+        Instance { program: self.program.clone(), state: self.state.clone(), warm: self.warm }
     }
 }
 

@@ -20,6 +20,7 @@ mod edf;
 #[cfg(feature = "lottery")]
 mod lottery;
 mod mlfq;
+mod cyclic;
 mod ready_queue;
 mod round_robin;
 mod weighted;
@@ -29,6 +30,7 @@ pub use edf::Edf;
 #[cfg(feature = "lottery")]
 pub use lottery::Lottery;
 pub use mlfq::Mlfq;
+pub use cyclic::{Cyclic, Mode, Window};
 pub use ready_queue::{ReadyQueue, Table};
 pub use round_robin::RoundRobin;
 pub use weighted::Weighted;
@@ -36,6 +38,7 @@ pub use weighted::Weighted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
 use crate::unit::{Fuel, GroupId, TaskId};
+use std::time::Duration;
 
 /// What a policy decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,10 @@ pub enum Pick {
     Run(Run),
     /// Nobody may run before the virtual clock shows this. The executor lets the time pass, and asks again.
     IdleUntil(Fuel),
+    /// Nobody may run before the executor's clock shows this. The virtual clock stands still, the step is
+    /// [`Step::Idle`](crate::Step::Idle) with this moment, and the host waits: a library does not put its host's thread to sleep. For
+    /// policies that go by a clock; theirs must be the executor's.
+    IdleUntilTime(Duration),
     /// Nobody is ready.
     Empty,
 }
@@ -99,7 +106,7 @@ impl FaultKind {
 /// The executor promises: a task is admitted once, before anything else is said of it; `ready` comes only for tasks that are
 /// neither ready nor running; between a `pick` that returned `Run` and the `charge` of that task nothing else is asked; `now` never
 /// goes back. A policy promises: `pick` returns only tasks that are ready, and a task that it returned is running, not ready, until it is
-/// charged. It returns `IdleUntil` only where somebody that it knows will be able to run then, and otherwise `Empty`, or a run would never end.
+/// charged. It returns `IdleUntil` or `IdleUntilTime` only where somebody that it knows will be able to run then, and otherwise `Empty`, or a run would never end.
 ///
 /// `now` is the executor's virtual clock: all fuel charged so far and all that was let pass idle. It is the same in every run of
 /// the same tasks, which a wall clock is not.
