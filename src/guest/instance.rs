@@ -89,6 +89,11 @@ impl<D: 'static> Lease<D> {
         std::mem::replace(&mut self.state, State::Gone)
     }
 
+    /// The call has ended so. If it returned, the guest is whole.
+    fn settle(&mut self, outcome: &Outcome) {
+        self.whole |= matches!(outcome, Outcome::Returned(_));
+    }
+
     /// Keeps the guest for the time of the call.
     fn keep(&mut self, guest: Box<Guest<D>>) -> &mut Guest<D> {
         self.state = State::Idle(guest);
@@ -147,7 +152,7 @@ impl<D: Send + 'static> Instance<D> {
                 Err(outcome) => return outcome,
             };
             let outcome = guest.call(&entry).await;
-            lease.whole |= matches!(outcome, Outcome::Returned(_));
+            lease.settle(&outcome);
             outcome
         })
     }
