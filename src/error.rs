@@ -149,12 +149,41 @@ pub enum ErrorKind {
         /// The module of the instance.
         module: String,
     },
+    /// The task was not spawned to be inspected, or is no guest's.
+    NotInspectable(TaskId),
+    /// The task's guest cannot be inspected yet: there is no instance, or its start functions are at work.
+    NotStarted(TaskId),
     /// The export is no memory.
     NoSuchMemory {
         /// The module of the instance.
         module: String,
         /// The name that was asked for.
         export: String,
+        /// What it is instead, if it is there: a function, a global, a table.
+        actual: Option<&'static str>,
+    },
+    /// The export is no global.
+    NoSuchGlobal {
+        /// The module of the instance.
+        module: String,
+        /// The name that was asked for.
+        export: String,
+        /// What it is instead, if it is there: a function, a memory, a table.
+        actual: Option<&'static str>,
+    },
+    /// The global never changes.
+    ImmutableGlobal {
+        /// The module of the instance.
+        module: String,
+        /// The global.
+        export: String,
+    },
+    /// The value is not of the global's type, or the global holds a reference.
+    GlobalType {
+        /// The module of the instance.
+        module: String,
+        /// What does not fit.
+        message: String,
     },
     /// An access by the host reaches past the end of a memory.
     OutOfBounds {
@@ -242,6 +271,7 @@ impl ErrorKind {
             }
             ErrorKind::ImportMismatch { module, message }
             | ErrorKind::OutOfBounds { module, message }
+            | ErrorKind::GlobalType { module, message }
             | ErrorKind::Instantiation { module, message } => {
                 write!(f, "{module}: {message}")
             }
@@ -271,7 +301,22 @@ impl ErrorKind {
             ErrorKind::Policy { policy, message } => write!(f, "the policy {policy}: {message}"),
             ErrorKind::NoSuchGroup(id) => write!(f, "there is no group {id}"),
             ErrorKind::GroupInUse(id) => write!(f, "group {id} still has tasks; end them first"),
-            ErrorKind::NoSuchMemory { module, export } => write!(f, "{module}: no memory is exported as '{export}'"),
+            ErrorKind::NotInspectable(id) => {
+                write!(f, "task {id} is not inspectable; spawn a guest's call with `.inspectable()`")
+            }
+            ErrorKind::NotStarted(id) => write!(
+                f,
+                "task {id} cannot be inspected yet: the instance is made in the task's first slice, and its start functions run there; let it run until it is preempted in its call"
+            ),
+            ErrorKind::NoSuchMemory { module, export, actual } => {
+                f.write_str(&wrong_export(module, export, "memory", *actual))
+            }
+            ErrorKind::NoSuchGlobal { module, export, actual } => {
+                f.write_str(&wrong_export(module, export, "global", *actual))
+            }
+            ErrorKind::ImmutableGlobal { module, export } => {
+                write!(f, "{module}: the global '{export}' is immutable")
+            }
             ErrorKind::InstanceBusy { module } => write!(
                 f,
                 "{module}: the instance is in the middle of another call; wait for its outcome, or make a second instance"
@@ -282,6 +327,14 @@ impl ErrorKind {
             // What goes wrong in loading is written by `Error`.
             loading => write!(f, "{loading:?}"),
         }
+    }
+}
+
+/// An export that is not there, or is something else than was wanted.
+fn wrong_export(module: &str, export: &str, wanted: &str, actual: Option<&str>) -> String {
+    match actual {
+        Some(actual) => format!("{module}: the export '{export}' is a {actual}, not a {wanted}"),
+        None => format!("{module}: no {wanted} is exported as '{export}'"),
     }
 }
 

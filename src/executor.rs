@@ -9,11 +9,13 @@
 //!  step ────────────┘ └► fire (timers)                                             └─► finish (if it was the last)
 //! ```
 //!
-//! What a host does between steps (spawn, kill, suspend, refuel, take) is in `executor/control.rs`; how a run of so much
-//! time ends in time, in `executor/frame.rs`.
+//! What a host does between steps (spawn, kill, suspend, refuel, take) is in `executor/control.rs`; what it does with the memory of a
+//! suspended guest, in `executor/inspect.rs`, where the polls that are no slices are made; how a run of so much time ends in time, in
+//! `executor/frame.rs`.
 
 mod control;
 mod frame;
+mod inspect;
 
 use crate::account::{Account, Groups};
 use crate::budget::Budget;

@@ -10,7 +10,9 @@
 //!
 //! The executor knows futures and not Wasmtime, the guest knows Wasmtime and not the executor; they meet here.
 
+use crate::control::Mailbox;
 use crate::unit::Fuel;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// The cell that a task's future and its executor share.
@@ -27,6 +29,8 @@ pub struct Meter {
     slice: AtomicU64,
     /// Why the future is about to return `Pending`, if it said so: [`NO_CAUSE`] or [`YIELDED`].
     cause: AtomicU8,
+    /// Where the executor asks for what is in the guest's memory; there for inspectable tasks alone.
+    mailbox: OnceLock<Box<Mailbox>>,
 }
 
 /// The future has said nothing: its fuel ran out.
@@ -73,6 +77,16 @@ impl Meter {
     /// Says that the `Pending` that follows gives the rest of the slice away. For the future.
     pub fn yielding(&self) {
         self.cause.store(YIELDED, Ordering::Relaxed);
+    }
+
+    /// Makes the mailbox of an inspectable task.
+    pub(crate) fn open_mailbox(&self) {
+        self.mailbox.get_or_init(Box::default);
+    }
+
+    /// The mailbox, if the task is inspectable.
+    pub(crate) fn mailbox(&self) -> Option<&Mailbox> {
+        self.mailbox.get().map(|mailbox| &**mailbox)
     }
 
     /// Whether the future said that it yields; forgotten once read.

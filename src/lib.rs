@@ -12,6 +12,7 @@ pub mod value;
 pub mod outcome;
 
 pub mod account;
+mod control;
 pub mod ledger;
 pub mod pace;
 pub mod policy;
@@ -54,4 +55,6 @@ mod docs {
     struct Fuel;
     #[doc = include_str!("../docs/design.md")]
     struct Design;
+    #[doc = include_str!("../docs/control.md")]
+    struct Control;
 }

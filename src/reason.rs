@@ -3,6 +3,7 @@
 //! All of these are closed sets of words that logs, reports and policies share, and all may grow.
 
 use crate::unit::{Fuel, GroupId};
+use crate::value::Value;
 use std::fmt;
 
 /// Why a policy picked a task.
@@ -197,4 +198,20 @@ pub enum Control {
     Refuel(Fuel),
     /// [`Executor::set`](crate::Executor::set).
     Set(Param),
+    /// [`Executor::write_memory`](crate::Executor::write_memory), after it was done.
+    WriteMemory {
+        /// The memory.
+        export: String,
+        /// To where.
+        offset: usize,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// [`Executor::set_global`](crate::Executor::set_global), after it was done.
+    SetGlobal {
+        /// The global.
+        export: String,
+        /// What.
+        value: Value,
+    },
 }

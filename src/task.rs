@@ -60,6 +60,8 @@ pub struct Task {
     params: Params,
     /// Whether the outcome is dropped as soon as there is one.
     detached: bool,
+    /// Whether it is a guest's call, which can be made inspectable.
+    guest: bool,
 }
 
 impl Task {
@@ -74,6 +76,14 @@ impl Task {
         Task::new(Ok((Box::pin(make(meter.clone())), meter)))
     }
 
+    /// A task from the future of a guest's call, which answers at the meter's mailbox if there is one.
+    pub(crate) fn from_guest<F>(make: impl FnOnce(Arc<Meter>) -> F) -> Task
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        Task { guest: true, ..Task::from_future(make) }
+    }
+
     /// A task that cannot be spawned, and why.
     pub fn from_error(error: Error) -> Task {
         Task::new(Err(error))
@@ -81,7 +91,15 @@ impl Task {
 
     /// A task with the settings that nobody has changed yet.
     fn new(body: Result<(TaskFuture, Arc<Meter>), Error>) -> Task {
-        Task { body, budget: None, allowance: None, start: Fuel::ZERO, params: Params::default(), detached: false }
+        Task {
+            body,
+            budget: None,
+            allowance: None,
+            start: Fuel::ZERO,
+            params: Params::default(),
+            detached: false,
+            guest: false,
+        }
     }
 
     /// The fuel that the task may use in all. At the first yield point at which it has used that much it ends as
@@ -126,6 +144,18 @@ impl Task {
     pub(crate) fn kept(mut self) -> (Task, bool) {
         let detached = std::mem::replace(&mut self.detached, false);
         (self, detached)
+    }
+
+    /// Lets the host read and write the guest's exported memories and globals while it is suspended:
+    /// [`Executor::read_memory`](crate::Executor::read_memory), [`Executor::set_global`](crate::Executor::set_global) and the others beside them.
+    ///
+    /// A switch of an inspectable task takes a little longer (`docs/control.md`); what it uses and how it runs is the same. It is for calls of guests; a
+    /// future of the host's has no memory to show, and stays as it is.
+    pub fn inspectable(self) -> Task {
+        if let (true, Ok((_, meter))) = (self.guest, &self.body) {
+            meter.open_mailbox();
+        }
+        self
     }
 
     /// The future and its meter, for whoever polls it some other way than by an [`Executor`](crate::Executor). Budget and parameters

@@ -190,7 +190,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     }
 
     /// Tells the observer what the host did to a task.
-    fn tell(&mut self, id: TaskId, control: &Control) {
+    pub(super) fn tell(&mut self, id: TaskId, control: &Control) {
         if let Some(State::Live(task)) = self.slots.get(id.index()).map(|slot| &slot.state) {
             self.observer.control(task.spawn_index, control);
         }
@@ -231,7 +231,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     }
 
     /// The task, if it lives.
-    fn live_mut(&mut self, id: TaskId) -> Result<&mut Live> {
+    pub(super) fn live_mut(&mut self, id: TaskId) -> Result<&mut Live> {
         match self.slots.get_mut(id.index()) {
             Some(Slot { generation, state }) if *generation == id.generation() => match state {
                 State::Live(task) => Ok(task),

@@ -20,7 +20,10 @@
 //!   by a yield, with its counter written back, and reads the counter again when it goes on.
 //! * A future that is dropped unwinds its fiber, and the hook fires on the way. No slice has begun, so it writes nothing.
 
+use super::exports::Exports;
+use super::inspect::Inspector;
 use super::limits::{Limiter, Limits};
+use crate::control::Mailbox;
 use crate::ledger::Meter;
 use crate::unit::Fuel;
 use std::sync::Arc;
@@ -42,8 +45,22 @@ pub struct HostState<D = ()> {
     interval: Fuel,
     /// Whether the engine counts fuel.
     metered: bool,
+    /// Whether the hook is the one of inspectable tasks.
+    inspectable: bool,
     /// Memory, tables and instances.
     limiter: Limiter,
+}
+
+impl<D> HostState<D> {
+    /// Whether a slice has begun since the guest was left.
+    pub(super) fn slice_has_begun(&self) -> bool {
+        self.meter.slice() != self.left_in
+    }
+
+    /// Where the host's commands come in, if the present call is inspectable.
+    pub(super) fn mailbox(&self) -> Option<&Mailbox> {
+        self.meter.mailbox()
+    }
 }
 
 /// A store for one guest, with hook and limits in place.
@@ -54,6 +71,7 @@ pub(super) fn new_store<D: Send + 'static>(engine: &super::Engine, data: D, limi
         left_in: 0,
         interval: Fuel::ZERO,
         metered: engine.metering(),
+        inspectable: false,
         limiter: Limiter::new(limits),
     };
     let mut store = Store::new(engine.wasmtime(), state);
@@ -78,6 +96,23 @@ pub(super) fn begin<D: 'static>(store: &mut Store<HostState<D>>, meter: Arc<Mete
     Ok(())
 }
 
+/// Puts the kind of hook in that the present call asks for, now that there is an instance. Not called while a guest is on the stack.
+///
+/// A guest that is not metered is never left in the middle, so there is nothing to inspect it for, and no hook.
+pub(super) fn attend<D: Send + 'static>(store: &mut Store<HostState<D>>, exports: impl FnOnce() -> Exports) {
+    let state = store.data();
+    let inspectable = state.mailbox().is_some();
+    if !state.metered || inspectable == state.inspectable {
+        return;
+    }
+    store.data_mut().inspectable = inspectable;
+    if inspectable {
+        store.call_hook_async(Inspector::new(exports()));
+    } else {
+        store.call_hook(on_event);
+    }
+}
+
 /// Ends a call, however it ended: records the fuel as it now stands.
 pub(super) fn end<D: 'static>(store: &Store<HostState<D>>) {
     if let Ok(left) = store.get_fuel() {
@@ -86,7 +121,7 @@ pub(super) fn end<D: 'static>(store: &Store<HostState<D>>) {
 }
 
 /// Called by Wasmtime whenever control passes between guest and host.
-fn on_event<D: 'static>(mut cx: StoreContextMut<'_, HostState<D>>, event: CallHook) -> wasmtime::Result<()> {
+pub(super) fn on_event<D: 'static>(mut cx: StoreContextMut<'_, HostState<D>>, event: CallHook) -> wasmtime::Result<()> {
     match event {
         CallHook::CallingHost => {
             let left = cx.get_fuel()?;
@@ -96,11 +131,10 @@ fn on_event<D: 'static>(mut cx: StoreContextMut<'_, HostState<D>>, event: CallHo
         }
         CallHook::ReturningFromHost => {
             let state = cx.data_mut();
-            let slice = state.meter.slice();
-            if slice == state.left_in {
+            if !state.slice_has_begun() {
                 return Ok(());
             }
-            state.left_in = slice;
+            state.left_in = state.meter.slice();
             let grant = state.meter.grant().max(Fuel(1));
             // Wasmtime has refuelled with the interval that it has; the same again need not be said.
             if grant != state.interval {

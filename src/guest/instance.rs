@@ -12,15 +12,17 @@
 //! stopped in the middle may have left its memory in any state. Whoever wants it in that state says so: [`Instance::warm`]. When a future
 //! is dropped in the middle of a call, the call's part of it, with the fiber, is dropped before the lease is, so the guest is whole.
 
-use super::hook;
+use super::exports::{Exports, no_such_global, no_such_memory};
+use super::hook::{self, HostState};
+use super::module::Module;
 use super::program::{Guest, Program};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
 use crate::task::Task;
 use crate::value::Value;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use wasmtime::{Extern, Memory};
+use wasmtime::Store;
 
 /// An instance that stays; `D` is the embedder's data in its store. Clones are the same instance.
 ///
@@ -137,7 +139,7 @@ impl<D: Send + 'static> Instance<D> {
             Err(error) => return Task::from_error(error),
         };
         let (program, warm) = (self.program.clone(), self.warm);
-        Task::from_future(move |meter| async move {
+        Task::from_guest(move |meter| async move {
             lease.whole = warm;
             let guest = match lease.take() {
                 State::New(data) => program.start(data, &meter).await.map(Box::new),
@@ -151,7 +153,7 @@ impl<D: Send + 'static> Instance<D> {
                 Ok(guest) => lease.keep(guest),
                 Err(outcome) => return outcome,
             };
-            let outcome = guest.call(&entry).await;
+            let outcome = guest.call(program.module(), &entry).await;
             lease.settle(&outcome);
             outcome
         })
@@ -190,11 +192,7 @@ impl<D: Send + 'static> Instance<D> {
     /// # Errors
     /// Those of [`Instance::with_data`]; [`ErrorKind::NoSuchMemory`]; [`ErrorKind::OutOfBounds`].
     pub fn read_memory(&self, export: &str, offset: usize, into: &mut [u8]) -> Result<()> {
-        let len = into.len();
-        self.with_memory(export, |memory, guest| {
-            let read = memory.read(&guest.store, offset, into);
-            read.map_err(|_| self.out_of_bounds("read", offset, len, memory.data_size(&guest.store)))
-        })
+        self.with_exports(no_such_memory, export, |exports, store| exports.read_memory(store, export, offset, into))
     }
 
     /// Copies bytes into an exported memory. Before the first call there is no memory yet.
@@ -202,34 +200,46 @@ impl<D: Send + 'static> Instance<D> {
     /// # Errors
     /// As [`Instance::read_memory`].
     pub fn write_memory(&self, export: &str, offset: usize, from: &[u8]) -> Result<()> {
-        self.with_memory(export, |memory, guest| {
-            let written = memory.write(&mut guest.store, offset, from);
-            written.map_err(|_| self.out_of_bounds("write", offset, from.len(), memory.data_size(&guest.store)))
-        })
+        self.with_exports(no_such_memory, export, |exports, store| exports.write_memory(store, export, offset, from))
     }
 
-    /// Does something with an exported memory of the idle guest.
-    fn with_memory<R>(
+    /// The size of an exported memory, in bytes. Before the first call there is no memory yet.
+    ///
+    /// # Errors
+    /// Those of [`Instance::with_data`]; [`ErrorKind::NoSuchMemory`].
+    pub fn memory_size(&self, export: &str) -> Result<usize> {
+        self.with_exports(no_such_memory, export, |exports, store| exports.memory_size(store, export))
+    }
+
+    /// The value of an exported global. Before the first call there is no global yet.
+    ///
+    /// # Errors
+    /// Those of [`Instance::with_data`]; [`ErrorKind::NoSuchGlobal`]; [`ErrorKind::GlobalType`] when it holds a reference.
+    pub fn global(&self, export: &str) -> Result<Value> {
+        self.with_exports(no_such_global, export, |exports, store| exports.global(store, export))
+    }
+
+    /// Sets an exported global. Before the first call there is no global yet.
+    ///
+    /// # Errors
+    /// Those of [`Instance::with_data`]; [`ErrorKind::NoSuchGlobal`]; [`ErrorKind::ImmutableGlobal`]; [`ErrorKind::GlobalType`].
+    pub fn set_global(&self, export: &str, value: Value) -> Result<()> {
+        self.with_exports(no_such_global, export, |exports, store| exports.set_global(store, export, &value))
+    }
+
+    /// Does something with what the idle guest exports. Where the guest is not made yet, that is missing.
+    fn with_exports<R>(
         &self,
+        missing: fn(&Module, &str, Option<&'static str>) -> Error,
         export: &str,
-        f: impl FnOnce(Memory, &mut Guest<D>) -> std::result::Result<R, ErrorKind>,
+        f: impl FnOnce(Exports, &mut Store<HostState<D>>) -> Result<R>,
     ) -> Result<R> {
         let mut state = lock(&self.state);
         self.available(&state)?;
-        let memory = match &mut *state {
-            State::Idle(guest) => {
-                let found = guest.instance.get_export(&mut guest.store, export).and_then(Extern::into_memory);
-                found.map(|memory| (memory, guest))
-            }
-            _ => None,
-        };
-        match memory {
-            Some((memory, guest)) => Ok(f(memory, guest)?),
-            None => Err(ErrorKind::NoSuchMemory {
-                module: self.program.module().name().into(),
-                export: super::signature::escape(export).to_string(),
-            }
-            .into()),
+        let module = self.program.module();
+        match &mut *state {
+            State::Idle(guest) => f(Exports::new(module, guest.instance), &mut guest.store),
+            _ => Err(missing(module, export, None)),
         }
     }
 
@@ -240,14 +250,6 @@ impl<D: Send + 'static> Instance<D> {
             State::New(_) | State::Idle(_) => Ok(()),
             State::Busy => Err(ErrorKind::InstanceBusy { module }.into()),
             State::Gone => Err(ErrorKind::InstanceGone { module }.into()),
-        }
-    }
-
-    /// An access past the end.
-    fn out_of_bounds(&self, what: &str, offset: usize, len: usize, size: usize) -> ErrorKind {
-        ErrorKind::OutOfBounds {
-            module: self.program.module().name().into(),
-            message: format!("a {what} of {len} bytes at {offset} reaches past the end of a memory of {size} bytes"),
         }
     }
 }

@@ -9,14 +9,18 @@
 //! | `program` | a module with its imports resolved, and the future of a call on it |
 //! | `instance` | an instance that stays between calls |
 //! | `hook` | the exact ledger: fuel read and granted at every switch |
+//! | `inspect` | the hook of a task that can be asked while it is suspended |
+//! | `exports` | memories and globals, read and written by the host |
 //! | `limits` | memory, tables and instances of a task |
 //!
 //! A call's future is one `async` block: make a store, instantiate, call, read the fuel. Wasmtime runs the guest in it on a fiber of its
 //! own, and when the fuel of a slice is used up the fiber is left and the future returns `Pending`. Nobody in here knows who polls.
 
 mod engine;
+mod exports;
 mod hook;
 mod host;
+mod inspect;
 mod instance;
 mod limits;
 mod module;

@@ -227,7 +227,7 @@ pub(super) fn describe_import(import: &wasmtime::ImportType<'_>) -> Import {
 }
 
 /// What kind of thing it is.
-fn kind(ty: &ExternType) -> &'static str {
+pub(super) fn kind(ty: &ExternType) -> &'static str {
     match ty {
         ExternType::Func(_) => "function",
         ExternType::Global(_) => "global",

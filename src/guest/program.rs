@@ -1,5 +1,6 @@
 //! A module with its imports served, and the future of a call on it: the one `async` block that the executor polls.
 
+use super::exports::Exports;
 use super::hook::{self, HostState};
 use super::instance::Instance;
 use super::limits::Limits;
@@ -84,9 +85,9 @@ impl<D: Send + 'static> Program<D> {
             Err(error) => return Task::from_error(error),
         };
         let program = self.clone();
-        Task::from_future(move |meter| async move {
+        Task::from_guest(move |meter| async move {
             match program.start(data, &meter).await {
-                Ok(mut guest) => guest.call(&entry).await,
+                Ok(mut guest) => guest.call(program.module(), &entry).await,
                 Err(outcome) => outcome,
             }
         })
@@ -150,7 +151,9 @@ impl<D: Send + 'static> Program<D> {
 
 impl<D: Send + 'static> Guest<D> {
     /// Calls an export, to its end.
-    pub(super) async fn call(&mut self, entry: &Entry) -> Outcome {
+    pub(super) async fn call(&mut self, module: &Module, entry: &Entry) -> Outcome {
+        let instance = self.instance;
+        hook::attend(&mut self.store, || Exports::new(module, instance));
         let result = self.call_export(entry).await;
         hook::end(&self.store);
         match result {

@@ -123,7 +123,7 @@ pub(super) fn escape(name: &str) -> std::str::EscapeDebug<'_> {
 }
 
 /// The type of a value, if a host can pass it.
-fn value_type(ty: &ValType) -> Option<ValueType> {
+pub(super) fn value_type(ty: &ValType) -> Option<ValueType> {
     match ty {
         ValType::I32 => Some(ValueType::I32),
         ValType::I64 => Some(ValueType::I64),

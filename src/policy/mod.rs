@@ -15,22 +15,22 @@
 //! One file a policy. An executor owns its policy and calls it for every slice, so the trait is small, and a call for each switch
 //! is made once: [`Policy::charge`] both books the slice and, where the task can go on, puts it back among the ready.
 
-mod priority;
+mod cyclic;
 mod edf;
 #[cfg(feature = "lottery")]
 mod lottery;
 mod mlfq;
-mod cyclic;
+mod priority;
 mod ready_queue;
 mod round_robin;
 mod weighted;
 
-pub use priority::Priority;
+pub use cyclic::{Cyclic, Mode, Window};
 pub use edf::Edf;
 #[cfg(feature = "lottery")]
 pub use lottery::Lottery;
 pub use mlfq::Mlfq;
-pub use cyclic::{Cyclic, Mode, Window};
+pub use priority::Priority;
 pub use ready_queue::{ReadyQueue, Table};
 pub use round_robin::RoundRobin;
 pub use weighted::Weighted;

@@ -4,6 +4,7 @@ mod allocation;
 mod executor;
 mod fairness;
 mod guests;
+mod inspect;
 mod instances;
 mod ledger;
 mod modules;
