@@ -95,3 +95,75 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         answer.unwrap_or_else(|| Err(ErrorKind::NotStarted(id).into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Outcome;
+    use crate::task::Task;
+    use std::future::poll_fn;
+    use std::task::Poll;
+
+    /// What a stand-in for a guest does with a command in a control poll.
+    #[derive(Clone, Copy)]
+    enum Guest {
+        /// Leaves it.
+        Ignores,
+        /// Panics.
+        Panics,
+        /// Answers with this, whatever it was.
+        Says(usize),
+    }
+
+    /// An executor with one such guest, which has had its first slice. In a slice it returns if it finds a command, and else stays.
+    fn parked(guest: Guest) -> (Executor, TaskId) {
+        let task = Task::from_guest(move |meter| {
+            let mut seen = 0;
+            poll_fn(move |_| {
+                let mailbox = meter.mailbox().expect("it is inspectable");
+                mailbox.park();
+                if meter.slice() != seen {
+                    seen = meter.slice();
+                    let late = mailbox.has_command();
+                    return if late { Poll::Ready(Outcome::Exited(1)) } else { Poll::Pending };
+                }
+                match guest {
+                    Guest::Ignores => {}
+                    Guest::Panics => panic!("no"),
+                    Guest::Says(size) => mailbox.give(Ok(Answer::Size(size))),
+                }
+                Poll::Pending
+            })
+        });
+        let policy: Box<dyn Policy> = Box::new(crate::policy::RoundRobin::new(crate::unit::Fuel(1)));
+        let mut sched = Executor::builder().policy(policy).build();
+        let id = sched.spawn(task.inspectable()).unwrap();
+        assert!(matches!(sched.step(), super::super::Step::Ran(_)));
+        (sched, id)
+    }
+
+    #[test]
+    fn a_command_that_is_left_unanswered_is_an_error_and_is_not_found_later() {
+        let (mut sched, id) = parked(Guest::Ignores);
+        assert!(matches!(sched.global(id, "g").unwrap_err().kind(), ErrorKind::NotStarted(_)));
+        assert!(matches!(sched.write_memory(id, "m", 0, &[1]).unwrap_err().kind(), ErrorKind::NotStarted(_)));
+        assert!(matches!(sched.step(), super::super::Step::Ran(_)));
+        assert_eq!((sched.live(), sched.totals().slices), (1, 2));
+    }
+
+    #[test]
+    fn a_control_poll_that_panics_ends_that_task() {
+        let (mut sched, id) = parked(Guest::Panics);
+        assert!(matches!(sched.memory_size(id, "m").unwrap_err().kind(), ErrorKind::TaskEnded(_)));
+        assert_eq!((sched.live(), sched.totals().slices), (0, 1));
+        assert_eq!(sched.take_outcome(id).unwrap().to_string(), "trapped: host panic: no");
+        assert!(matches!(sched.step(), super::super::Step::Done));
+    }
+
+    #[test]
+    fn an_answer_is_the_one_to_this_command() {
+        let (mut sched, id) = parked(Guest::Says(7));
+        assert_eq!(sched.memory_size(id, "m").unwrap(), 7);
+        assert!(sched.global(id, "g").is_err(), "a size is no value");
+    }
+}

@@ -91,6 +91,8 @@ fn a_step_of_preempted_guests_allocates_nothing() {
             guest("fib").call("main", &i32s([40])),
             guest("grow-nothing").call("main", &i32s([1 << 30])),
             host.call((), "main", &i32s([1 << 30])),
+            guest("spin").call("main", &[]).inspectable(),
+            host.call((), "main", &i32s([1 << 30])).inspectable(),
         ];
         for task in tasks {
             sched.spawn(task).unwrap();
