@@ -132,14 +132,23 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             return;
         };
         // Whoever has not been released waits for its start, and not for fuel.
-        let waits_for_fuel = account.until.filter(|_| task.released <= self.now);
-        if let Some(until) = waits_for_fuel
-            && account.available(&mut self.groups, self.now).is_ok()
-        {
-            account.until = None;
-            self.timers.remove(until, id);
-            if task.suspended == Suspended::No {
-                self.policy.ready(id, ReadyReason::Replenished, self.now);
+        let Some(until) = account.until.filter(|_| task.released <= self.now) else {
+            return;
+        };
+        match account.available(&mut self.groups, self.now) {
+            // Debts that are smaller now are paid sooner.
+            Err(Some(sooner)) if sooner < until => {
+                account.until = Some(sooner);
+                self.timers.remove(until, id);
+                self.timers.insert(sooner, id);
+            }
+            Err(_) => {}
+            Ok(_) => {
+                account.until = None;
+                self.timers.remove(until, id);
+                if task.suspended == Suspended::No {
+                    self.policy.ready(id, ReadyReason::Replenished, self.now);
+                }
             }
         }
     }

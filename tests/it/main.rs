@@ -1,6 +1,7 @@
 //! The tests of the whole, in one binary, because each binary links Wasmtime anew.
 
 mod allocation;
+mod control;
 mod executor;
 mod fairness;
 mod guests;
