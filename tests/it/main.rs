@@ -10,6 +10,7 @@ mod instances;
 mod ledger;
 mod modules;
 mod policies;
+mod supervisor;
 mod support;
 
 // The binary, and what the documents say of it.

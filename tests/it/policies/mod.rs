@@ -1,5 +1,6 @@
 //! The policies' promises, as properties over random task sets on plain futures.
 
+mod cyclic;
 #[cfg(feature = "lottery")]
 mod lottery;
 mod mlfq;
