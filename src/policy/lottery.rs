@@ -368,6 +368,17 @@ mod tests {
     }
 
     #[test]
+    fn a_quantum_of_its_own_is_compensated_from_the_first_draw_on() {
+        let mut policy = Lottery::new(Fuel(1_000), 1);
+        let id = TaskId::new(0, 0);
+        policy.admit(id, &Params::default().with(Param::Quantum(Fuel(250)))).unwrap();
+        policy.ready(id, ReadyReason::Spawned, Fuel::ZERO);
+        assert_eq!(counted(&policy), 4 << POINT);
+        let expected = Run { id, grant: Fuel(250), why: PickReason::Drawn };
+        assert_eq!(policy.pick(Fuel::ZERO), Pick::Run(expected));
+    }
+
+    #[test]
     fn a_turn_that_was_cut_goes_on_without_a_draw_and_counts_as_one() {
         let mut policy = ready(1_000, 7, 3);
         let (who, _) = slice(&mut policy, 100, SliceEnd::Preempted);
@@ -441,6 +452,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn the_tree_finds_what_a_walk_finds(
             changes in prop::collection::vec((0..70_usize, prop_oneof![Just(0_u128), 1..9_u128, Just(1 << 95)]), 1..80)

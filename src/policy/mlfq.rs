@@ -334,7 +334,10 @@ impl Policy for Mlfq {
         match param {
             Param::Quantum(Fuel::ZERO) => Err(refuse_quantum()),
             Param::Quantum(quantum) => {
-                self.tasks[id].quantum = quantum.0;
+                let row = &mut self.tasks[id];
+                // A boost before now goes by the quantum before now.
+                row.freshen(self.epoch);
+                row.quantum = quantum.0;
                 Ok(())
             }
             other => Err(refuse_param(self.name(), other, "a quantum")),
