@@ -10,11 +10,11 @@ pub mod unit;
 pub mod value;
 
 pub mod outcome;
+pub mod pace;
 
 pub mod account;
 mod control;
 pub mod ledger;
-pub mod pace;
 pub mod policy;
 pub mod stats;
 mod timer;

@@ -24,6 +24,7 @@ mod priority;
 mod ready_queue;
 mod round_robin;
 mod weighted;
+mod timed;
 
 pub use cyclic::{Cyclic, Mode, Window};
 pub use edf::Edf;
@@ -34,6 +35,7 @@ pub use priority::Priority;
 pub use ready_queue::{ReadyQueue, Table};
 pub use round_robin::RoundRobin;
 pub use weighted::Weighted;
+pub use timed::Timed;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};

@@ -11,6 +11,7 @@ mod ledger;
 mod modules;
 mod policies;
 mod supervisor;
+mod pace;
 mod support;
 
 // The binary, and what the documents say of it.
