@@ -402,3 +402,175 @@ fn check(quantum: Fuel, weight: u32) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The id of a task.
+    fn id(index: u32) -> TaskId {
+        TaskId::new(index, 0)
+    }
+
+    /// Takes a task in, and makes it ready.
+    fn spawn(policy: &mut Weighted, id: TaskId, params: &Params) {
+        policy.admit(id, params).unwrap();
+        policy.ready(id, ReadyReason::Spawned, Fuel::ZERO);
+    }
+
+    /// A policy with ready tasks of these weights.
+    fn ready(quantum: u64, weights: &[u32]) -> Weighted {
+        let mut policy = Weighted::new(Fuel(quantum));
+        for (index, weight) in (0..).zip(weights) {
+            spawn(&mut policy, id(index), &Params::default().with(Param::Weight(*weight)));
+        }
+        policy
+    }
+
+    /// Parameters of a task in a group.
+    fn member(group: GroupId) -> Params {
+        Params { group: Some(group), ..Params::default() }
+    }
+
+    /// Picks, and says who.
+    fn pick(policy: &mut Weighted) -> TaskId {
+        match policy.pick(Fuel::ZERO) {
+            Pick::Run(run) => run.id,
+            other => panic!("nobody picked: {other:?}"),
+        }
+    }
+
+    /// Lets the next one use this much; says who it was.
+    fn run(policy: &mut Weighted, used: u64, end: SliceEnd) -> usize {
+        let id = pick(policy);
+        policy.charge(id, Fuel(used), end);
+        id.index()
+    }
+
+    #[test]
+    fn remainders_are_carried() {
+        let mut seat = Seat { who: Contestant::Task(id(0)), weight: 3, new: false, pass: 0, rest: 0 };
+        (0..3_000_000).for_each(|_| seat.advance(1 << FRACTION));
+        assert_eq!((seat.pass, seat.rest), (1_000_000 << FRACTION, 0));
+        seat.advance(u128::from(u64::MAX) << FRACTION);
+        assert_eq!(seat.pass, (1_000_000 + u128::from(u64::MAX) / 3) << FRACTION);
+    }
+
+    #[test]
+    fn a_new_weight_loses_nothing_of_what_is_owed() {
+        let mut policy = ready(10, &[7, 1]);
+        let seat = policy.tasks[id(0)].seat;
+        let owed = |policy: &Weighted| policy.top.seats[seat as usize].ahead(policy.top.now);
+        assert_eq!(run(&mut policy, 1_001, SliceEnd::Preempted), 0);
+        let before = owed(&policy);
+        for weight in [13, u32::MAX, 3, 1 << 31, 7] {
+            policy.set(id(0), Param::Weight(weight)).unwrap();
+            assert_eq!(owed(&policy), before, "with the weight {weight}");
+        }
+    }
+
+    #[test]
+    fn a_weight_that_changes_while_the_task_waits_or_runs_changes_its_lead() {
+        let mut policy = ready(10, &[1, 1]);
+        assert_eq!(run(&mut policy, 90, SliceEnd::Blocked), 0);
+        policy.set(id(0), Param::Weight(3)).unwrap();
+        policy.ready(id(0), ReadyReason::Replenished, Fuel::ZERO);
+        // 30 ahead: b gets level in its third slice, and a came first.
+        let order = [(); 5].map(|()| run(&mut policy, 10, SliceEnd::Preempted));
+        assert_eq!(order, [1, 1, 1, 0, 1]);
+        // In the middle of a slice: the slice is charged by the new weight.
+        let mut policy = ready(10, &[1, 1]);
+        assert_eq!(pick(&mut policy), id(0));
+        policy.set(id(0), Param::Weight(2)).unwrap();
+        policy.charge(id(0), Fuel(40), SliceEnd::Preempted);
+        assert_eq!(policy.numbers(id(0))[1], ("lead", 40));
+        assert_eq!([(); 3].map(|()| run(&mut policy, 10, SliceEnd::Preempted)), [1, 1, 0]);
+    }
+
+    #[test]
+    fn whoever_slept_stands_where_the_others_are() {
+        let mut policy = ready(10, &[1, 1]);
+        assert_eq!(run(&mut policy, 10, SliceEnd::Blocked), 0);
+        (0..100).for_each(|_| assert_eq!(run(&mut policy, 10, SliceEnd::Preempted), 1));
+        assert_eq!(policy.numbers(id(0))[1], ("lead", -980));
+        policy.ready(id(0), ReadyReason::Replenished, Fuel::ZERO);
+        assert_eq!([(); 4].map(|()| run(&mut policy, 10, SliceEnd::Preempted)), [0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn a_group_is_ready_while_one_of_its_tasks_is() {
+        let mut policy = Weighted::new(Fuel(10));
+        let group = GroupId::new(0, 0);
+        policy.group(group, 2);
+        assert_eq!(policy.pick(Fuel::ZERO), Pick::Empty);
+        for index in [0, 1] {
+            spawn(&mut policy, id(index), &member(group));
+        }
+        assert_eq!(run(&mut policy, 10, SliceEnd::Blocked), 0);
+        assert_eq!(run(&mut policy, 10, SliceEnd::Blocked), 1);
+        assert_eq!(policy.pick(Fuel::ZERO), Pick::Empty);
+        policy.ready(id(0), ReadyReason::Resumed, Fuel::ZERO);
+        policy.leave(id(0));
+        assert_eq!(policy.pick(Fuel::ZERO), Pick::Empty);
+        policy.ready(id(1), ReadyReason::Resumed, Fuel::ZERO);
+        assert_eq!(pick(&mut policy), id(1));
+    }
+
+    #[test]
+    fn a_task_that_leaves_while_it_runs_leaves_its_group_running() {
+        let mut policy = Weighted::new(Fuel(10));
+        let group = GroupId::new(3, 1);
+        policy.group(group, 1);
+        for index in [0, 1] {
+            spawn(&mut policy, id(index), &member(group));
+        }
+        assert_eq!(pick(&mut policy), id(0));
+        policy.leave(id(0));
+        assert_eq!(pick(&mut policy), id(1));
+        policy.leave(id(1));
+        assert_eq!(policy.pick(Fuel::ZERO), Pick::Empty);
+        policy.ungroup(group);
+        assert!(policy.top.is_deserted());
+    }
+
+    #[test]
+    fn seats_and_groups_are_used_again_and_old_ids_mean_nothing() {
+        let mut policy = ready(10, &[1, 1]);
+        policy.leave(id(0));
+        spawn(&mut policy, TaskId::new(0, 1), &Params::default());
+        policy.leave(id(0));
+        assert_eq!(policy.top.seats.len(), 2);
+        assert_eq!((policy.numbers(id(0)), policy.numbers(TaskId::new(0, 1)).len()), (Vec::new(), 3));
+        let [old, new] = [0, 1].map(|generation| GroupId::new(0, generation));
+        policy.group(old, 1);
+        spawn(&mut policy, id(5), &member(old));
+        policy.ungroup(old);
+        assert!(policy.admit(id(6), &member(old)).is_ok(), "a group with tasks in it stays");
+        for index in [5, 6] {
+            policy.leave(id(index));
+        }
+        policy.ungroup(old);
+        assert!(policy.admit(id(6), &member(old)).is_err());
+        policy.group(new, 1);
+        assert!(policy.admit(id(6), &member(old)).is_err());
+        assert!(policy.admit(id(6), &member(new)).is_ok());
+    }
+
+    #[test]
+    fn no_number_is_too_large() {
+        let mut policy = ready(u64::MAX, &[1, u32::MAX, 1]);
+        policy.top.now = u128::MAX - 10;
+        policy.set(id(0), Param::Quantum(Fuel::MAX)).unwrap();
+        for round in 0..40 {
+            let who = id(run(&mut policy, u64::MAX, SliceEnd::Preempted) as u32);
+            policy.set(who, Param::Weight([1, u32::MAX][round % 2])).unwrap();
+            assert_eq!(policy.numbers(who).len(), 3);
+        }
+        spawn(&mut policy, id(3), &Params::default());
+        policy.top.seats.iter_mut().for_each(|seat| seat.pass = u128::MAX);
+        // All passes are equal for good: tasks take turns.
+        let mut ran = [0; 4];
+        (0..80).for_each(|_| ran[run(&mut policy, 1, SliceEnd::Preempted)] += 1);
+        assert!(ran.iter().all(|n| *n >= 18), "{ran:?}");
+    }
+}
