@@ -9,9 +9,9 @@ mod inspect;
 mod instances;
 mod ledger;
 mod modules;
+mod pace;
 mod policies;
 mod supervisor;
-mod pace;
 mod support;
 
 // The binary, and what the documents say of it.

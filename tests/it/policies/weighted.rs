@@ -229,7 +229,7 @@ impl Bound {
                 *least = difference.min(*least);
                 *most = difference.max(*most);
                 // The last term is 2^-31 fuel for rounding, and 0 unless the weights are huge.
-                let bound = x.largest * wy + y.largest * wx + (wx * wy >> 31);
+                let bound = x.largest * wy + y.largest * wx + ((wx * wy) >> 31);
                 assert!(*most - *least <= bound, "{a} {x:?} and {b} {y:?}: {least} to {most}, and {bound} is allowed");
                 self.compared += 1;
             }
