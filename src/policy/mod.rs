@@ -23,8 +23,8 @@ mod mlfq;
 mod priority;
 mod ready_queue;
 mod round_robin;
-mod weighted;
 mod timed;
+mod weighted;
 
 pub use cyclic::{Cyclic, Mode, Window};
 pub use edf::Edf;
@@ -34,8 +34,8 @@ pub use mlfq::Mlfq;
 pub use priority::Priority;
 pub use ready_queue::{ReadyQueue, Table};
 pub use round_robin::RoundRobin;
-pub use weighted::Weighted;
 pub use timed::Timed;
+pub use weighted::Weighted;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
