@@ -121,7 +121,7 @@ pub trait Policy: Send {
     /// Takes a new task, not yet ready.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) when the policy cannot serve it with these parameters; then the policy knows
+    /// [`ErrorKind::Refused`] when the policy cannot serve it with these parameters; then the policy knows
     /// nothing of the task.
     fn admit(&mut self, id: TaskId, params: &Params) -> Result<()>;
 
@@ -143,7 +143,7 @@ pub trait Policy: Send {
     /// Changes a parameter of a task.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) when the policy has no such parameter or not that value; then nothing changed.
+    /// [`ErrorKind::Refused`] when the policy has no such parameter or not that value; then nothing changed.
     fn set(&mut self, id: TaskId, param: Param) -> Result<()>;
 
     /// A group with this weight exists from now on, or has this weight from now on. Policies without groups need not know.
