@@ -6,9 +6,11 @@
 
 #[cfg(feature = "digest")]
 mod digest;
+mod summary;
 
 #[cfg(feature = "digest")]
 pub use digest::{Digest, sha256};
+pub use summary::{Fare, Spread, Summary};
 
 use crate::ledger::Ledger;
 use crate::outcome::Outcome;

@@ -108,3 +108,8 @@ fn a_wrong_output_would_be_noticed() {
     let actual: Vec<String> = shell(&found[0].0).lines().map(steady).collect();
     assert!(!fits(&found[0].1, &actual));
 }
+
+#[test]
+fn the_page_on_plans_shows_what_is_printed() {
+    assert!(check("docs/plan.md") >= 2);
+}

@@ -270,7 +270,7 @@ fn a_mistyped_word_gets_a_suggestion() {
     refused(&["run", "--quantun=5", HEALTHY], "a similar argument exists: '--quantum'");
     refused(&["rum", HEALTHY], "a similar subcommand exists: 'run'");
     refused(&["run", "--format=jsn", HEALTHY], "a similar value exists: 'json'");
-    refused(&["run", "--policy=roundrobin", HEALTHY], "[possible values: round-robin]");
+    refused(&["run", "--policy=roundrobin", HEALTHY], "did you mean 'round-robin'? there are round-robin, weighted");
     refused(&["run"], "<TASK>...");
     refused(&["--runs=5"], "--benchmark");
 }

@@ -1,16 +1,10 @@
 //! The command line as it is typed, and its help texts.
 
-use crate::run::Settings;
-use bytesize::ByteSize;
+use crate::plan::{self, Plan};
+use crate::policy::{self, PolicySpec};
+use crate::units::{self, A_SIZE, A_STACK, A_TIME, MOST_FUEL, MOST_TASKS};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use fuelsched::{Fuel, Limits};
 use std::time::Duration;
-
-/// The demo's budget for each of its tasks.
-const DEMO_BUDGET: Fuel = Fuel(10_000_000);
-
-/// The demo's quantum.
-pub(crate) const DEMO_QUANTUM: Fuel = Fuel(1000);
 
 /// What stands below `sched --help`.
 const EXAMPLES: &str = "\
@@ -20,31 +14,66 @@ Examples:
   sched --benchmark --runs 1000               the demo, measured
   sched run wasm/fib.wat:main=30              one task: main(30) of a module
   sched run --copies 100 --quantum 500 wasm/main.wat
+  sched run --plan docs/plans/priority.toml   what a plan says
+  sched compare --plan docs/plans/priority.toml
   sched run --help                            all about running tasks
 
 Exit codes: 0 every task returned, exited with 0, or was stopped by a limit of the run; 1 some task
 did not; 2 the command line is wrong, and nothing ran; 130 interrupted.";
 
-/// What stands below `sched run --help`.
-const RUN_EXAMPLES: &str = "\
+/// What a TASK is.
+const TASK_HELP: &str = "\
 TASK is PATH[:EXPORT][=ARG,ARG...]
-  PATH    a module in the text or the binary format, told by its content. A file whose name is the
-          whole of TASK comes first; otherwise TASK is split at the first '=' after the last '/', and
-          what is before it at the last ':'
-  EXPORT  the function to call; unless given, '_start' for a module that imports WASI, else 'main',
-          else '_start'
-  ARG     a number as the text format writes it, read by the export's own signature: -5, 0xff, 1_000,
-          1.5e3, inf, nan, 'i32x4 1 2 3 4'
+  PATH    a module in the text or the binary format, told by its content. A file whose name is
+          the whole of TASK comes first; otherwise TASK is split at the first '=' after the last
+          '/', and what is before it at the last ':'
+  EXPORT  the function to call; unless given, '_start' for a module that imports WASI, else
+          'main', else '_start'
+  ARG     a number as the text format writes it, read by the export's own signature: -5, 0xff,
+          1_000, 1.5e3, inf, nan, 'i32x4 1 2 3 4'
+";
 
+/// The examples of `sched run`, and its exit codes.
+const RUN_EXAMPLES: &str = "\
 Examples:
   sched run wasm/fib.wat:main=30 wasm/main.wat
   sched run --quantum 1000 --log wasm/fib.wat=10 wasm/main.wat
   sched run --fuel 5_000_000 untrusted.wasm   ends as out-of-fuel if it wants more
   sched run --run-time 2s --copies 10 wasm/main.wat
+  sched run --plan docs/plans/priority.toml --log
   sched run --format json wasm/fib.wat=20 | jq '.tasks[].values'
 
 Exit codes: 0 every task returned, exited with 0, or was stopped by --run-fuel or --run-time; 1 some
-task did not; 2 the command line is wrong, and nothing ran; 130 interrupted.";
+task did not; 2 the command line or the plan is wrong, and nothing ran; 130 interrupted.";
+
+/// The examples of `sched compare`, and what it measures.
+const COMPARE_EXAMPLES: &str = "\
+For each policy, over the tasks that ran, in fuel of the virtual clock:
+  turnaround  from when a task could first run to its end
+  response    from when a task could first run to its first slice
+  waiting     turnaround without what the task ran, and without what it waited for its own fuel
+  misses      periods of a task that declares some, in which it did not get its runtime in time
+  fairness    Jain's index of fuel used per weight, while all tasks had been released and none had
+              ended: 1 if all had their share, 1/n if one of n had everything; '-' if there was no
+              such time
+  finished    tasks that returned or exited by themselves, and how many that is in a million fuel
+
+Examples:
+  sched compare wasm/fib.wat=20 wasm/main.wat
+  sched compare --plan docs/plans/priority.toml --policy round-robin,priority
+
+Exit codes: 0 compared; 1 not every policy took every task, or a module could not be loaded; 2 the
+command line or the plan is wrong, and nothing ran; 130 interrupted.";
+
+/// What stands below `sched run --help`.
+fn run_help() -> String {
+    format!("{TASK_HELP}\n{}\n{RUN_EXAMPLES}", policy::help())
+}
+
+/// What stands below `sched compare --help`.
+fn compare_help() -> String {
+    format!("{TASK_HELP}\n{}\n{COMPARE_EXAMPLES}", policy::help())
+}
 
 /// Reads the command line; prints help, version or what is wrong with it, and exits, where that is all.
 pub(crate) fn parse() -> TopArgs {
@@ -85,52 +114,87 @@ pub(crate) struct TopArgs {
 pub(crate) enum Command {
     /// Run tasks, each a call of a module's export
     Run(RunArgs),
+    /// Run the same tasks under several policies, and compare how they fared
+    Compare(CompareArgs),
 }
 
 /// `sched run`.
 #[derive(Debug, Args)]
-#[command(after_help = RUN_EXAMPLES, max_term_width = 100)]
+#[command(after_help = run_help(), max_term_width = 100)]
 pub(crate) struct RunArgs {
+    /// What to run.
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+
+    /// Who runs next, and its parameters, as listed below [default: round-robin]
+    #[arg(long, value_name = "NAME[:KEY=VALUE]...", value_parser = PolicySpec::parse)]
+    policy: Option<PolicySpec>,
+
+    /// How results are shown.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// `sched compare`.
+#[derive(Debug, Args)]
+#[command(after_help = compare_help(), max_term_width = 100)]
+pub(crate) struct CompareArgs {
+    /// What to run.
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+
+    /// The policies to compare, with parameters as listed below; all that fit, unless given
+    #[arg(long, value_name = "NAME[:KEY=VALUE]...,...", value_delimiter = ',', value_parser = PolicySpec::parse)]
+    pub(crate) policy: Vec<PolicySpec>,
+
+    /// A table, or one JSON object
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+/// What to run, and within which limits.
+#[derive(Debug, Args)]
+pub(crate) struct WorkArgs {
     /// What to run: a module's path, its export and arguments, written as described below
-    #[arg(value_name = "TASK", required = true)]
-    pub(crate) tasks: Vec<String>,
+    #[arg(value_name = "TASK", required_unless_present = "plan", conflicts_with = "plan")]
+    tasks: Vec<String>,
 
-    /// Who runs next
-    #[arg(long, value_name = "NAME", value_enum, default_value_t = PolicyName::RoundRobin)]
-    policy: PolicyName,
+    /// A file that says what to run, in place of TASKs (docs/plan.md); other options go before what it says
+    #[arg(long, value_name = "FILE.toml")]
+    plan: Option<String>,
 
-    /// Fuel a turn
-    #[arg(long, value_name = "N", default_value = "10_000", value_parser = fuel)]
-    quantum: Fuel,
+    /// Fuel a turn [default: 10_000]
+    #[arg(long, value_name = "N", value_parser = fuel)]
+    quantum: Option<u64>,
 
     /// Fuel that each task may use in all; it ends as out-of-fuel at the first yield point past it
     #[arg(long, value_name = "N", value_parser = fuel)]
-    fuel: Option<Fuel>,
+    fuel: Option<u64>,
 
-    /// How many times to run each TASK, all at once
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// How many times to run each TASK, all at once [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "plan")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) copies: u32,
+    copies: Option<u32>,
 
     /// Stop after this much fuel in all; tasks that are not done end as stopped
     #[arg(long, value_name = "N", value_parser = fuel)]
-    run_fuel: Option<Fuel>,
+    run_fuel: Option<u64>,
 
     /// Stop after this much time, such as 2s or 500ms; tasks that are not done end as stopped
     #[arg(long, value_name = "TIME", value_parser = time)]
     run_time: Option<Duration>,
 
-    /// What each task may hold in all its memories and tables; beyond it memory.grow returns -1
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
-    max_memory: usize,
+    /// Aim slices at this much time, such as 200us, by learning what each task's fuel takes; no longer reproducible
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    slice: Option<Duration>,
 
-    /// Stack of each guest; deeper recursion traps
-    #[arg(long, value_name = "SIZE", default_value = "512KiB", value_parser = stack)]
-    max_stack: usize,
+    /// What each task may hold in all its memories and tables; beyond it memory.grow returns -1 [default: 256MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_memory: Option<usize>,
 
-    /// How results are shown.
-    #[command(flatten)]
-    output: OutputArgs,
+    /// Stack of each guest; deeper recursion traps [default: 512KiB]
+    #[arg(long, value_name = "SIZE", value_parser = stack)]
+    max_stack: Option<usize>,
 }
 
 /// How results are shown.
@@ -142,11 +206,11 @@ pub(crate) struct OutputArgs {
 
     /// Print a line for every context switch, on standard error: who ran, for how much of how much fuel, why it stopped, who is next
     #[arg(long)]
-    log: bool,
+    pub(crate) log: bool,
 
     /// Measure the time that each task runs; reads the clock twice a slice
     #[arg(long)]
-    timing: bool,
+    pub(crate) timing: bool,
 }
 
 /// A form of output.
@@ -158,81 +222,53 @@ pub(crate) enum Format {
     Json,
 }
 
-/// The name of a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PolicyName {
-    /// Deficit round robin, charged by exact fuel
-    RoundRobin,
+impl WorkArgs {
+    /// What is to be run, whether the words say so or a plan does. An option goes before what the plan says.
+    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
+        let mut plan = match &self.plan {
+            Some(path) => plan::read(path)?,
+            None => plan::from_words(&self.tasks, self.copies.unwrap_or(1), Plan::new()),
+        };
+        anyhow::ensure!(plan.total() <= MOST_TASKS, "these are {} tasks; a run takes {MOST_TASKS}", plan.total());
+        plan.quantum = self.quantum.unwrap_or(plan.quantum);
+        plan.fuel = self.fuel.or(plan.fuel);
+        plan.run_fuel = self.run_fuel.or(plan.run_fuel);
+        plan.run_time_ns = self.run_time.map(units::nanos).or(plan.run_time_ns);
+        plan.max_memory = self.max_memory.unwrap_or(plan.max_memory);
+        plan.max_stack = self.max_stack.unwrap_or(plan.max_stack);
+        plan.slice_ns = self.slice.map(units::nanos).or(plan.slice_ns);
+        Ok(plan)
+    }
 }
 
 impl RunArgs {
-    /// What the run depends on.
-    pub(crate) fn settings(&self) -> Settings {
-        Settings {
-            policy: self.policy,
-            quantum: self.quantum,
-            budget: self.fuel,
-            run_fuel: self.run_fuel,
-            run_time: self.run_time,
-            limits: Limits { memory: self.max_memory, ..Limits::default() },
-            max_stack: self.max_stack,
-            format: self.output.format,
-            log: self.output.log,
-            timing: self.output.timing,
+    /// What is to be run.
+    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
+        let mut plan = self.work.plan()?;
+        if let Some(policy) = &self.policy {
+            plan.policy = policy.clone().over(&plan.policy);
         }
+        Ok(plan)
     }
 }
-
-impl TopArgs {
-    /// What the demo depends on.
-    pub(crate) fn demo_settings(&self) -> Settings {
-        Settings {
-            policy: PolicyName::RoundRobin,
-            quantum: DEMO_QUANTUM,
-            budget: Some(DEMO_BUDGET),
-            run_fuel: None,
-            run_time: None,
-            limits: Limits::default(),
-            max_stack: 512 << 10,
-            format: self.output.format,
-            log: self.output.log,
-            timing: self.output.timing,
-        }
-    }
-}
-
-/// The most fuel that an option takes: more than anything can use, and far enough from overflow.
-const MOST_FUEL: u64 = 1 << 62;
 
 /// An amount of fuel: `10000`, `10_000`.
-fn fuel(text: &str) -> Result<Fuel, String> {
-    let digits: String = text.chars().filter(|c| *c != '_').collect();
-    match digits.parse() {
-        Ok(n @ 1..=MOST_FUEL) => Ok(Fuel(n)),
-        _ => Err(format!("it takes a whole number from 1 to {MOST_FUEL}, such as 10_000")),
-    }
+fn fuel(text: &str) -> Result<u64, String> {
+    let allowed = || format!("it takes a whole number from 1 to {MOST_FUEL}, such as 10_000");
+    units::whole(text).filter(|n| (1..=MOST_FUEL).contains(n)).ok_or_else(allowed)
 }
 
 /// A time that is not zero.
 fn time(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(time) if !time.is_zero() => Ok(time),
-        Ok(_) => Err("it takes a time longer than zero, such as 2s or 500ms".into()),
-        Err(error) => Err(format!("{error}; it takes a time such as 2s or 500ms")),
-    }
+    units::time(text).ok_or_else(|| format!("it takes {A_TIME}"))
 }
 
 /// A size of memory.
 fn size(text: &str) -> Result<usize, String> {
-    let size = text.replace('_', "").parse::<ByteSize>().ok().map(|size| size.as_u64());
-    size.and_then(|size| usize::try_from(size).ok())
-        .ok_or_else(|| "it takes a size such as 64KiB, 256MiB or a number of bytes".into())
+    units::size(text).ok_or_else(|| format!("it takes {A_SIZE}"))
 }
 
 /// A size of stack.
 fn stack(text: &str) -> Result<usize, String> {
-    match size(text)? {
-        size if (16 << 10..=256 << 20).contains(&size) => Ok(size),
-        _ => Err("it takes a size from 16KiB to 256MiB".into()),
-    }
+    units::stack(text).ok_or_else(|| format!("it takes {A_STACK}"))
 }

@@ -14,10 +14,11 @@
 //! ledger, policy and pick, into the next fiber and guest, and up to its next yield point, some 10 instructions on. One reading
 //! of the clock is in it; what that costs is measured and shown.
 
-use crate::args::{DEMO_QUANTUM, Format};
+use crate::args::Format;
 use crate::job::{self, Job};
 use crate::machine::Machine;
 use crate::output::{self, nanos};
+use crate::plan::{self, Plan};
 use crate::progress;
 use crate::report::INTERRUPTED;
 use crate::run::{catch_interrupt, engine_name};
@@ -151,6 +152,9 @@ struct Guests {
     compile: [Duration; 2],
 }
 
+/// The demo's quantum.
+const DEMO_QUANTUM: Fuel = Fuel(plan::DEMO_QUANTUM);
+
 /// Nobody's policy: a quantum that is never used up.
 const WHOLE: Fuel = Fuel(1 << 62);
 
@@ -185,7 +189,7 @@ fn compile() -> Result<Guests> {
     let timed = |metering| -> Result<_> {
         let began = Instant::now();
         let engine = Engine::new(&EngineConfig::default().parallel_compilation(true).metering(metering))?;
-        Ok((job::demo(&engine)?, began.elapsed()))
+        Ok((job::load(&engine, &mut Plan::demo()), began.elapsed()))
     };
     let (metered, with) = timed(true)?;
     let (unmetered, without) = timed(false)?;

@@ -1,13 +1,15 @@
 //! What became of a run: as a table for people, and as the JSON object that `docs/json.md` describes.
 
 use crate::args::Format;
+use crate::health::Lives;
 use crate::job::Job;
 use crate::output;
-use crate::run::{Settings, engine_name};
+use crate::plan::{Plan, Unit};
+use crate::run::engine_name;
 use anyhow::Result;
 use fuelsched::executor::Totals;
 use fuelsched::trace::Ended;
-use fuelsched::{Fuel, Outcome};
+use fuelsched::{Fuel, Outcome, TaskId};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,8 +21,7 @@ pub(crate) const INTERRUPTED: u8 = 130;
 const SCHEMA: u32 = 1;
 
 /// Why a run was over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum EndedBy {
     /// Every task has ended.
     Done,
@@ -30,6 +31,21 @@ pub(crate) enum EndedBy {
     RunTime,
     /// Somebody interrupted it.
     Interrupt,
+    /// A task with a health action of `shutdown` had an incident: which, and what.
+    Shutdown(String),
+}
+
+impl EndedBy {
+    /// The word for it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            EndedBy::Done => "done",
+            EndedBy::RunFuel => "run-fuel",
+            EndedBy::RunTime => "run-time",
+            EndedBy::Interrupt => "interrupt",
+            EndedBy::Shutdown(_) => "shutdown",
+        }
+    }
 }
 
 /// A whole run.
@@ -40,7 +56,13 @@ pub(crate) struct Report {
     /// What ran the guests.
     engine: String,
     /// Who ran next.
-    policy: &'static str,
+    policy: String,
+    /// The policy's parameters, where they are not the usual ones.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    policy_parameters: BTreeMap<String, u64>,
+    /// The policy as it is written on a command line.
+    #[serde(skip)]
+    written: String,
     /// Fuel a turn.
     quantum: u64,
     /// Threads that ran guests.
@@ -50,7 +72,10 @@ pub(crate) struct Report {
     /// Sums.
     totals: Sums,
     /// Why the run was over.
-    ended_by: EndedBy,
+    ended_by: &'static str,
+    /// Which task shut the run down, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shutdown: Option<String>,
     /// The digest of the schedule.
     digest: String,
     /// Whether the same command would give the same digest.
@@ -94,6 +119,30 @@ pub(crate) struct TaskReport {
     cpu_ns: Option<u64>,
     /// What it printed, if that was captured.
     stdout: Option<String>,
+    /// The virtual clock when it could first run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    released: Option<u64>,
+    /// The virtual clock when it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<u64>,
+    /// Its weight, if the plan says one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight: Option<u32>,
+    /// Its priority, if the plan says one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<u8>,
+    /// Its group, if it is in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+    /// How often it was started again, where somebody looks after the tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restarts: Option<u32>,
+    /// How often it ran past its window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overruns: Option<u64>,
+    /// How many of its periods it missed, where it declares a period and a runtime.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline_misses: Option<u64>,
 }
 
 /// What a task used.
@@ -122,7 +171,8 @@ struct Sums {
 
 impl TaskReport {
     /// A job of which nothing is known yet.
-    pub(crate) fn new(id: usize, job: &Job, budget: Option<Fuel>) -> TaskReport {
+    pub(crate) fn new(id: usize, job: &Job, plan: &Plan) -> TaskReport {
+        let task = &plan.tasks[job.task];
         TaskReport {
             id,
             name: job.name.clone(),
@@ -132,7 +182,7 @@ impl TaskReport {
             values: Vec::new(),
             error: None,
             exit_code: None,
-            fuel: FuelReport { used: 0, budget: budget.map(|fuel| fuel.0), exact: true },
+            fuel: FuelReport { used: 0, budget: plan.budget(task), exact: true },
             slices: 0,
             preempted: 0,
             yielded: 0,
@@ -140,12 +190,30 @@ impl TaskReport {
             max_overshoot: 0,
             cpu_ns: None,
             stdout: None,
+            released: None,
+            ended_at: None,
+            weight: task.weight,
+            priority: task.priority,
+            group: task.group.map(|group| plan.groups[group].name.clone()),
+            restarts: None,
+            overruns: None,
+            deadline_misses: None,
         }
     }
 
     /// It could not be run.
     pub(crate) fn failed(mut self, message: String) -> TaskReport {
         self.error = Some(message);
+        self
+    }
+
+    /// What happened to it over all its incarnations.
+    pub(crate) fn lived(mut self, lives: &Lives, first: TaskId, deadline_misses: Option<u64>) -> TaskReport {
+        if let Some((restarts, incidents)) = lives.numbers(first) {
+            self.restarts = Some(restarts);
+            self.overruns = Some(incidents.overruns);
+        }
+        self.deadline_misses = deadline_misses;
         self
     }
 
@@ -171,6 +239,8 @@ impl TaskReport {
         self.blocked = ledger.blocked;
         self.max_overshoot = ledger.max_overshoot.0;
         self.cpu_ns = cpu_ns;
+        self.released = Some(ended.released.0);
+        self.ended_at = Some(ended.at.0);
         self
     }
 
@@ -210,22 +280,31 @@ impl Report {
     /// The report of a run.
     pub(crate) fn new(
         tasks: Vec<TaskReport>,
-        settings: &Settings,
+        plan: &Plan,
         ended_by: EndedBy,
         totals: Totals,
         wall: Duration,
         digest: String,
     ) -> Report {
-        let reasons = match ended_by {
-            EndedBy::Done | EndedBy::RunFuel => vec![],
+        let mut reasons = match ended_by {
+            EndedBy::Done | EndedBy::RunFuel | EndedBy::Shutdown(_) => vec![],
             EndedBy::RunTime => vec!["the run was cut by --run-time"],
             EndedBy::Interrupt => vec!["the run was interrupted"],
         };
+        let in_time = plan.frames.as_ref().is_some_and(|frames| frames.unit == Unit::Time);
+        if plan.policy.name == "cyclic" && in_time {
+            reasons.push("the windows are measured in time");
+        }
+        if plan.slice_ns.is_some() {
+            reasons.push("slices were aimed at a time");
+        }
         Report {
             schema: SCHEMA,
             engine: engine_name(),
-            policy: settings.policy_name(),
-            quantum: settings.quantum.0,
+            policy: plan.policy.name.clone(),
+            policy_parameters: plan.policy.params.clone(),
+            written: plan.policy.written(),
+            quantum: plan.quantum,
             workers: 1,
             tasks,
             totals: Sums {
@@ -234,7 +313,11 @@ impl Report {
                 fuel: totals.fuel.0,
                 wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX),
             },
-            ended_by,
+            ended_by: ended_by.name(),
+            shutdown: match ended_by {
+                EndedBy::Shutdown(who) => Some(who),
+                _ => None,
+            },
             digest,
             reproducible: reasons.is_empty(),
             reasons,
@@ -244,7 +327,8 @@ impl Report {
     /// The exit code that the run deserves.
     pub(crate) fn exit_code(&self) -> u8 {
         match self.ended_by {
-            EndedBy::Interrupt => INTERRUPTED,
+            "interrupt" => INTERRUPTED,
+            "shutdown" => 1,
             _ => u8::from(!self.tasks.iter().all(TaskReport::is_fine)),
         }
     }
@@ -283,11 +367,14 @@ impl Report {
             output::count(slices, "slice"),
             output::count(switches, "context switch"),
             output::nanos(wall_ns),
-            self.policy,
+            self.written,
             Fuel(self.quantum),
             self.engine,
             &self.digest[..16],
         );
+        if let Some(who) = &self.shutdown {
+            text += &format!("shut down by {who}\n");
+        }
         for reason in &self.reasons {
             text += &format!("not reproducible: {reason}\n");
         }

@@ -1,16 +1,20 @@
-//! One run: spawns the jobs, steps until the end, a limit or Ctrl-C, and reports.
+//! One run of a plan: spawns the tasks, steps until the end, a limit or Ctrl-C, and reports.
 
-use crate::args::{Format, PolicyName};
-use crate::job::{Job, Refusal};
+use crate::args::OutputArgs;
+use crate::engine;
+use crate::health::{Lives, Shutdown};
+use crate::job::{self, Job, Refusal};
 use crate::log::Log;
 use crate::output;
+use crate::plan::{GroupPlan, Plan, Replenish, Restart, TaskPlan};
+use crate::policy::PolicySpec;
 use crate::progress::Running;
 use crate::report::{EndedBy, INTERRUPTED, Report, TaskReport};
 use fuelsched::guest::WASMTIME_VERSION;
-use fuelsched::policy::RoundRobin;
-use fuelsched::reason::PickReason;
-use fuelsched::trace::{Digest, Ended, Observer, Slice};
-use fuelsched::{Budget, Executor, Fuel, Limits, Policy, RunEnd, TaskId};
+use fuelsched::policy::Timed;
+use fuelsched::reason::{Control, Param, PickReason};
+use fuelsched::trace::{Digest, Ended, Observer, Slice, Spawned, Summary};
+use fuelsched::{Budget, Clock, Executor, Fuel, Group, GroupId, Limits, Policy, RunEnd, Task, TaskId};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::io;
@@ -19,30 +23,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What a run depends on.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// Who runs next.
-    pub(crate) policy: PolicyName,
-    /// Fuel a turn.
-    pub(crate) quantum: Fuel,
-    /// Fuel that each task may use in all.
-    pub(crate) budget: Option<Fuel>,
-    /// Fuel after which the run is stopped.
-    pub(crate) run_fuel: Option<Fuel>,
-    /// Time after which the run is stopped.
-    pub(crate) run_time: Option<Duration>,
-    /// What each task may hold.
-    pub(crate) limits: Limits,
-    /// Stack of each guest.
-    pub(crate) max_stack: usize,
-    /// How results are shown.
-    pub(crate) format: Format,
-    /// Whether to print a line for every switch.
-    pub(crate) log: bool,
-    /// Whether to measure the time that each task runs.
-    pub(crate) timing: bool,
-}
+/// The longest nap while a run waits for a clock, so that Ctrl-C is heeded.
+const NAP: Duration = Duration::from_millis(20);
 
 /// Measures the time that each task runs.
 #[derive(Debug)]
@@ -60,21 +42,39 @@ impl Observer for Timing {
 
     fn slice(&mut self, slice: &Slice) {
         let nanos = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.ran[slice.id.index()] += nanos;
+        let slot = slice.id.index();
+        if slot >= self.ran.len() {
+            self.ran.resize(slot + 1, 0);
+        }
+        self.ran[slot] += nanos;
     }
 }
 
 /// Who watches a run. The clock is read last before a slice and first after it, so that a task's time has no other observer's in it.
-struct Watch {
+pub(crate) struct Watch {
     /// For `--log`.
     log: Option<Log<io::Stderr>>,
     /// For `--timing`.
     timing: Option<Timing>,
     /// For the report.
-    digest: Digest,
+    pub(crate) digest: Digest,
+    /// How the tasks fare.
+    pub(crate) summary: Summary,
 }
 
 impl Observer for Watch {
+    fn spawned(&mut self, task: &Spawned) {
+        self.summary.spawned(task);
+    }
+
+    fn control(&mut self, spawn_index: u64, control: &Control) {
+        self.summary.control(spawn_index, control);
+    }
+
+    fn idle(&mut self, from: Fuel, until: Fuel) {
+        self.summary.idle(from, until);
+    }
+
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {
         self.log.picked(id, grant, why);
         self.timing.picked(id, grant, why);
@@ -83,38 +83,86 @@ impl Observer for Watch {
     fn slice(&mut self, slice: &Slice) {
         self.timing.slice(slice);
         self.digest.slice(slice);
+        self.summary.slice(slice);
         self.log.slice(slice);
     }
 
     fn ended(&mut self, task: &Ended) {
         self.digest.ended(task);
+        self.summary.ended(task);
         self.log.ended(task);
     }
 }
 
 /// The executor of a run.
-type Sched = Executor<Box<dyn Policy>, Watch>;
+pub(crate) type Sched = Executor<Box<dyn Policy>, Watch>;
 
-/// Runs the jobs, and reports.
-pub(crate) fn run(jobs: &[Job], settings: &Settings) -> anyhow::Result<ExitCode> {
+/// A run, from its tasks spawned to its end.
+pub(crate) struct Session<'a> {
+    /// What is run.
+    plan: &'a Plan,
+    /// The tasks.
+    jobs: &'a [Job],
+    /// What runs them.
+    pub(crate) sched: Sched,
+    /// Who starts them again.
+    lives: Lives,
+    /// The first incarnations, or why there is none, by job.
+    pub(crate) spawned: Vec<Result<TaskId, Refusal>>,
+    /// The executor's clock.
+    clock: Clock,
+}
+
+/// Runs a plan, and reports.
+pub(crate) fn run(mut plan: Plan, output: OutputArgs) -> anyhow::Result<ExitCode> {
     let interrupted = catch_interrupt()?;
-    let mut sched = executor(jobs, settings, &interrupted);
-    let spawned: Vec<Result<TaskId, Refusal>> = jobs.iter().map(|job| spawn(&mut sched, job, settings)).collect();
-    say_what_failed(&spawned);
-    if nothing_ran_as_typed(&spawned) {
+    let jobs = job::load(&engine(plan.max_stack)?, &mut plan);
+    let mut session = Session::new(&plan, &jobs, &plan.policy.clone(), output, &interrupted)?;
+    say_what_failed(session.spawned.iter().filter_map(|spawned| Some(spawned.as_ref().err()?.message.as_str())));
+    if nothing_ran_as_typed(&session.spawned) {
         return Ok(ExitCode::from(2));
     }
     let began = Instant::now();
-    let ended_by = run_to_the_end(&mut sched, settings, &interrupted);
-    sched.stop_all();
-    let wall = began.elapsed();
-    let tasks = jobs.iter().zip(spawned).enumerate();
-    let tasks = tasks.map(|(id, (job, spawned))| task_report(id, job, spawned, &mut sched, settings)).collect();
-    let report = Report::new(tasks, settings, ended_by, sched.totals(), wall, sched.observer().digest.hex());
+    let ended_by = session.run_to_the_end(&interrupted, !output.log);
+    session.sched.stop_all();
+    let report = session.report(ended_by, began.elapsed());
     // The log's last line is written when the log goes.
-    drop(sched);
-    output::result(&report.render(settings.format)?)?;
+    drop(session);
+    output::result(&report.render(output.format)?)?;
     Ok(ExitCode::from(report.exit_code()))
+}
+
+impl<'a> Session<'a> {
+    /// The tasks of a plan, spawned under a policy and watched as asked for.
+    ///
+    /// An error means that there can be no such policy.
+    pub(crate) fn new(
+        plan: &'a Plan,
+        jobs: &'a [Job],
+        policy: &PolicySpec,
+        output: OutputArgs,
+        interrupt: &Arc<AtomicBool>,
+    ) -> anyhow::Result<Session<'a>> {
+        let clock = Clock::monotonic();
+        let made = policy.build(plan, &clock).map_err(anyhow::Error::msg)?;
+        let made = match plan.slice_ns.map(Duration::from_nanos) {
+            Some(time) => Box::new(Timed::new(made, time, clock.clone())),
+            None => made,
+        };
+        let runnable: Vec<&Job> = jobs.iter().filter(|job| job.call.is_ok()).collect();
+        let names = || runnable.iter().map(|job| job.name.clone()).collect();
+        let watch = Watch {
+            log: output.log.then(|| Log::new(io::stderr(), names(), interrupt.clone())),
+            timing: output.timing.then(|| Timing { began: Instant::now(), ran: vec![0; runnable.len()] }),
+            digest: digest(&runnable, plan, policy),
+            summary: Summary::new(),
+        };
+        let mut sched = Executor::builder().policy(made).observer(watch).clock(clock.clone()).build();
+        let groups: Vec<GroupId> = plan.groups.iter().map(|group| sched.add_group(as_group(group))).collect();
+        let mut lives = Lives::new(plan, policy);
+        let spawned = jobs.iter().map(|job| spawn(&mut sched, &mut lives, job, plan, &groups)).collect();
+        Ok(Session { plan, jobs, sched, lives, spawned, clock })
+    }
 }
 
 /// A flag that Ctrl-C raises. A second one, should the first not be heeded in the middle of a long slice, ends the process.
@@ -127,57 +175,135 @@ pub(crate) fn catch_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(raised)
 }
 
-/// An executor with the policy asked for, watched as asked for.
-fn executor(jobs: &[Job], settings: &Settings, interrupt: &Arc<AtomicBool>) -> Sched {
-    let runnable: Vec<&Job> = jobs.iter().filter(|job| job.call.is_ok()).collect();
-    let policy: Box<dyn Policy> = match settings.policy {
-        PolicyName::RoundRobin => Box::new(RoundRobin::new(settings.quantum)),
-    };
-    let names = || runnable.iter().map(|job| job.name.clone()).collect();
-    let watch = Watch {
-        log: settings.log.then(|| Log::new(io::stderr(), names(), interrupt.clone())),
-        timing: settings.timing.then(|| Timing { began: Instant::now(), ran: vec![0; runnable.len()] }),
-        digest: digest(&runnable, settings),
-    };
-    Executor::builder().policy(policy).observer(watch).build()
+/// A group of a plan as the library has it.
+fn as_group(plan: &GroupPlan) -> Group {
+    let mut group = Group::new();
+    if let Some(weight) = plan.weight {
+        group = group.weight(weight);
+    }
+    if let Some(budget) = plan.budget {
+        group = group.budget(Fuel(budget));
+    }
+    if let Some(Replenish { fuel, period }) = plan.replenish {
+        group = group.replenishing(Fuel(fuel), Fuel(period));
+    }
+    group
 }
 
-/// A digest of everything that the schedule depends on.
-fn digest(jobs: &[&Job], settings: &Settings) -> Digest {
+/// A digest of everything that the schedule depends on. What is not said is not in it.
+fn digest(jobs: &[&Job], plan: &Plan, policy: &PolicySpec) -> Digest {
     let mut digest = Digest::new();
-    let number = |fuel: Option<Fuel>| fuel.map_or(String::from("none"), |fuel| fuel.0.to_string());
+    let number = |fuel: Option<u64>| fuel.map_or(String::from("none"), |fuel| fuel.to_string());
     digest.setting("engine", engine_name());
     digest.setting("architecture", std::env::consts::ARCH);
-    digest.setting("policy", settings.policy_name());
-    digest.setting("quantum", settings.quantum.0.to_string());
-    digest.setting("fuel", number(settings.budget));
-    digest.setting("run-fuel", number(settings.run_fuel));
-    digest.setting("max-memory", settings.limits.memory.to_string());
-    digest.setting("max-stack", settings.max_stack.to_string());
+    digest.setting("policy", &policy.name);
+    digest.setting("quantum", plan.quantum.to_string());
+    digest.setting("fuel", number(plan.fuel));
+    digest.setting("run-fuel", number(plan.run_fuel));
+    digest.setting("max-memory", plan.max_memory.to_string());
+    digest.setting("max-stack", plan.max_stack.to_string());
+    for (name, value) in policy.params.iter() {
+        digest.setting("policy parameter", format!("{name} {value}"));
+    }
+    if let (Some(frames), "cyclic") = (&plan.frames, policy.name.as_str()) {
+        digest.setting("frames", json(frames));
+    }
+    for group in &plan.groups {
+        digest.setting("group", json(group));
+    }
     for (job, call) in jobs.iter().filter_map(|job| Some((job, job.call.as_ref().ok()?))) {
         digest.setting("module", call.program.module().sha256());
         digest.setting("entry", &job.entry);
         for arg in &call.args {
             digest.setting("arg", format!("{} {:x}", arg.ty(), arg.bits()));
         }
+        for (name, value) in plan.tasks[job.task].settings(job.task, plan.frames.is_some()) {
+            digest.setting(name, value);
+        }
     }
     digest
 }
 
+/// Plain data as text.
+fn json(value: &impl serde::Serialize) -> String {
+    // A tree of numbers and texts: there is nothing to fail.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
 /// Spawns a job.
-fn spawn(sched: &mut Sched, job: &Job, settings: &Settings) -> Result<TaskId, Refusal> {
+fn spawn(sched: &mut Sched, lives: &mut Lives, job: &Job, plan: &Plan, groups: &[GroupId]) -> Result<TaskId, Refusal> {
     let call = job.call.as_ref().map_err(Clone::clone)?;
-    let program = call.program.clone().limits(settings.limits);
-    let mut task = program.call((), &job.entry, &call.args);
-    if let Some(fuel) = settings.budget {
-        task = task.budget(fuel);
+    let task = &plan.tasks[job.task];
+    let dress = Dress::of(task, job.task, plan, groups);
+    let program = call.program.clone().limits(Limits { memory: plan.max_memory, ..Limits::default() });
+    let (entry, args) = (job.entry.clone(), call.args.clone());
+    let spawned = match (task.health.restart, lives.looks_after()) {
+        (_, false) => sched.spawn(dress.wear(program.call((), &entry, &args))),
+        (Some(Restart::Warm), true) => {
+            let instance = program.instance(()).warm();
+            lives.spawn(sched, task, move || dress.wear(instance.call(&entry, &args)))
+        }
+        (_, true) => lives.spawn(sched, task, move || dress.wear(program.call((), &entry, &args))),
+    };
+    spawned.map_err(|error| Refusal { message: format!("{}: {error}", job.name), mistyped: false })
+}
+
+/// All that a task is given beside its call.
+#[derive(Debug)]
+struct Dress {
+    /// Fuel that it may use in all.
+    budget: Option<u64>,
+    /// Fuel in each period.
+    replenish: Option<Replenish>,
+    /// Its group.
+    group: Option<GroupId>,
+    /// When it can first run.
+    start: u64,
+    /// What the policy is told.
+    params: Vec<Param>,
+}
+
+impl Dress {
+    /// What a plan says of a task.
+    fn of(task: &TaskPlan, position: usize, plan: &Plan, groups: &[GroupId]) -> Dress {
+        let partition = plan.frames.is_some().then(|| Param::Partition(u32::try_from(position).unwrap_or(u32::MAX)));
+        let params = [
+            task.quantum.map(|n| Param::Quantum(Fuel(n))),
+            task.weight.map(Param::Weight),
+            task.priority.map(Param::Priority),
+            task.period.map(|n| Param::Period(Fuel(n))),
+            task.runtime.map(|n| Param::Runtime(Fuel(n))),
+            task.deadline.map(|n| Param::Deadline(Fuel(n))),
+            partition,
+        ];
+        Dress {
+            budget: plan.budget(task),
+            replenish: task.replenish,
+            group: task.group.map(|group| groups[group]),
+            start: task.start,
+            params: params.into_iter().flatten().collect(),
+        }
     }
-    sched.spawn(task).map_err(|error| Refusal { message: error.to_string(), mistyped: false })
+
+    /// A task with all of it.
+    fn wear(&self, task: Task) -> Task {
+        let mut task = self.params.iter().fold(task.start_at(Fuel(self.start)), |task, param| task.param(*param));
+        if let Some(fuel) = self.budget {
+            task = task.budget(Fuel(fuel));
+        }
+        if let Some(Replenish { fuel, period }) = self.replenish {
+            task = task.replenishing(Fuel(fuel), Fuel(period));
+        }
+        match self.group {
+            Some(group) => task.group(group),
+            None => task,
+        }
+    }
 }
 
 /// Says what is wrong with jobs that cannot run, once for copies of one job.
-fn say_what_failed(spawned: &[Result<TaskId, Refusal>]) {
-    let mut messages: Vec<&str> = spawned.iter().filter_map(|s| Some(s.as_ref().err()?.message.as_str())).collect();
+pub(crate) fn say_what_failed<'a>(messages: impl Iterator<Item = &'a str>) {
+    let mut messages: Vec<&str> = messages.collect();
     messages.dedup();
     messages.into_iter().for_each(output::error);
 }
@@ -188,65 +314,87 @@ fn nothing_ran_as_typed(spawned: &[Result<TaskId, Refusal>]) -> bool {
     spawned.iter().all(Result::is_err) && spawned.iter().any(mistyped)
 }
 
-/// Steps until everything has ended, a limit is reached, or somebody interrupts.
-fn run_to_the_end(sched: &mut Sched, settings: &Settings, interrupted: &AtomicBool) -> EndedBy {
-    // Polls between two looks at the flag: a millisecond or a few, unless one slice is longer than that.
-    let polls = (20_000_000 / settings.quantum.0).clamp(1, 10_000);
-    let deadline = settings.run_time.and_then(|time| Instant::now().checked_add(time));
-    let mut fuel_left = settings.run_fuel;
-    let mut progress = (!settings.log).then(Running::new).flatten();
-    loop {
-        let mut budget = Budget::polls(polls);
-        if let Some(fuel) = fuel_left {
-            budget = budget.or_fuel(fuel.0);
-        }
-        if let Some(at) = deadline {
-            budget = budget.or_time(at.saturating_duration_since(Instant::now()));
-        }
-        let ran = sched.run_for(budget);
-        fuel_left = fuel_left.map(|left| left.minus(ran.fuel));
-        if ran.why != RunEnd::BudgetSpent || sched.live() == 0 {
-            return EndedBy::Done;
-        } else if interrupted.load(Ordering::Relaxed) {
-            return EndedBy::Interrupt;
-        } else if fuel_left == Some(Fuel::ZERO) {
-            return EndedBy::RunFuel;
-        } else if deadline.is_some_and(|at| Instant::now() >= at) {
-            return EndedBy::RunTime;
-        }
-        if let Some(progress) = &mut progress {
-            progress.show(sched.live(), sched.totals().fuel);
-        }
-    }
-}
-
-/// What became of a job.
-fn task_report(
-    id: usize,
-    job: &Job,
-    spawned: Result<TaskId, Refusal>,
-    sched: &mut Sched,
-    settings: &Settings,
-) -> TaskReport {
-    let report = TaskReport::new(id, job, settings.budget);
-    match spawned {
-        Err(refusal) => report.failed(refusal.message),
-        Ok(task) => {
-            let timing = sched.observer().timing.as_ref();
-            let ran = timing.map(|timing| timing.ran[task.index()]);
-            match sched.take(task) {
-                Some(ended) => report.ended(&ended, ran),
-                None => report,
+impl Session<'_> {
+    /// Steps until everything has ended, a limit is reached, somebody interrupts, or a task shuts the run down.
+    pub(crate) fn run_to_the_end(&mut self, interrupted: &AtomicBool, show: bool) -> EndedBy {
+        // Polls between two looks at the flag: a millisecond or a few, unless one slice is longer than that.
+        let polls = (20_000_000 / self.plan.quantum).clamp(1, 10_000);
+        let time = self.plan.run_time_ns.map(Duration::from_nanos);
+        let deadline = time.and_then(|time| Instant::now().checked_add(time));
+        let mut fuel_left = self.plan.run_fuel.map(Fuel);
+        let mut progress = show.then(Running::new).flatten();
+        loop {
+            let mut budget = Budget::polls(polls);
+            if let Some(fuel) = fuel_left {
+                budget = budget.or_fuel(fuel.0);
+            }
+            if let Some(at) = deadline {
+                budget = budget.or_time(at.saturating_duration_since(Instant::now()));
+            }
+            let (ran, shutdown) = self.lives.run_for(&mut self.sched, budget);
+            fuel_left = fuel_left.map(|left| left.minus(ran.fuel));
+            if let Some(shutdown) = shutdown {
+                return EndedBy::Shutdown(self.name_of(&shutdown));
+            } else if self.sched.live() == 0 || self.nobody_will_run(ran.why) {
+                return EndedBy::Done;
+            } else if interrupted.load(Ordering::Relaxed) {
+                return EndedBy::Interrupt;
+            } else if fuel_left == Some(Fuel::ZERO) {
+                return EndedBy::RunFuel;
+            } else if deadline.is_some_and(|at| Instant::now() >= at) {
+                return EndedBy::RunTime;
+            }
+            if let Some(progress) = &mut progress {
+                progress.show(self.sched.live(), self.sched.totals().fuel);
             }
         }
     }
-}
 
-impl Settings {
-    /// The policy's name, as it is typed.
-    pub(crate) fn policy_name(&self) -> &'static str {
-        match self.policy {
-            PolicyName::RoundRobin => "round-robin",
+    /// Whether this is an end for good. Where the policy waits for the clock, so does this.
+    fn nobody_will_run(&self, why: RunEnd) -> bool {
+        match why {
+            RunEnd::BudgetSpent => false,
+            RunEnd::Idle { next_wake: Some(then) } => {
+                std::thread::sleep(then.saturating_sub(self.clock.now()).min(NAP));
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Who shut the run down, and why.
+    fn name_of(&self, shutdown: &Shutdown) -> String {
+        let current = |spawned: &Result<TaskId, Refusal>| {
+            spawned.as_ref().is_ok_and(|first| self.lives.current(*first) == shutdown.by)
+        };
+        let job = self.spawned.iter().position(current).map(|position| self.jobs[position].name.as_str());
+        format!("{}: {}", job.unwrap_or("?"), shutdown.why.name())
+    }
+
+    /// What became of everything.
+    fn report(&mut self, ended_by: EndedBy, wall: Duration) -> Report {
+        let tasks = (0..self.jobs.len()).map(|id| self.task_report(id)).collect();
+        let (totals, digest) = (self.sched.totals(), self.sched.observer().digest.hex());
+        Report::new(tasks, self.plan, ended_by, totals, wall, digest)
+    }
+
+    /// What became of a job.
+    fn task_report(&mut self, id: usize) -> TaskReport {
+        let report = TaskReport::new(id, &self.jobs[id], self.plan);
+        match &self.spawned[id] {
+            Err(refusal) => report.failed(refusal.message.clone()),
+            Ok(first) => {
+                let current = self.lives.current(*first);
+                let timing = self.sched.observer().timing.as_ref();
+                let ran = timing.map(|timing| timing.ran.get(current.index()).copied().unwrap_or(0));
+                let Some(ended) = self.sched.take(current) else {
+                    return report;
+                };
+                let summary = &self.sched.observer().summary;
+                let fare = summary.tasks().get(usize::try_from(ended.spawn_index).unwrap_or(usize::MAX));
+                let misses = fare.and_then(|fare| fare.deadline_misses());
+                report.lived(&self.lives, *first, misses).ended(&ended, ran)
+            }
         }
     }
 }
