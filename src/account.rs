@@ -71,11 +71,11 @@ impl Allowance {
 #[must_use = "a group does nothing until an executor has it"]
 pub struct Group {
     /// Fuel that its tasks may use in all.
-    budget: Option<Fuel>,
+    pub(crate) budget: Option<Fuel>,
     /// Fuel that they may use in each period, and the period.
-    allowance: Option<(Fuel, Fuel)>,
+    pub(crate) allowance: Option<(Fuel, Fuel)>,
     /// Its weight among the other groups and the tasks in none.
-    weight: Option<u32>,
+    pub(crate) weight: Option<u32>,
 }
 
 impl Group {

@@ -2,7 +2,7 @@
 //!
 //! How a task ends is never an error: see [`Outcome`](crate::Outcome).
 
-use crate::unit::{GroupId, TaskId};
+use crate::unit::{Fuel, GroupId, TaskId};
 use std::path::PathBuf;
 use std::{fmt, io};
 
@@ -139,6 +139,27 @@ pub enum ErrorKind {
     NoSuchGroup(GroupId),
     /// The group still has tasks.
     GroupInUse(GroupId),
+    /// The bytes are no recording that this build reads.
+    NotARecording {
+        /// What they are.
+        message: String,
+    },
+    /// A recording cannot be read any further. What came before is good.
+    Recording {
+        /// Switches that came before.
+        switches: u64,
+        /// The offset of the entry that cannot be read.
+        at: u64,
+        /// Whether the file ends too early; else it is damaged.
+        cut: bool,
+        /// What is wrong.
+        message: String,
+    },
+    /// A recording could not be read from where it is kept.
+    ReadRecording {
+        /// What the system said.
+        source: io::Error,
+    },
     /// The instance is in the middle of another call.
     InstanceBusy {
         /// The module of the instance.
@@ -224,7 +245,7 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self.kind() {
-            ErrorKind::Read { source, .. } => Some(source),
+            ErrorKind::Read { source, .. } | ErrorKind::ReadRecording { source } => Some(source),
             _ => None,
         }
     }
@@ -317,6 +338,9 @@ impl ErrorKind {
             ErrorKind::ImmutableGlobal { module, export } => {
                 write!(f, "{module}: the global '{export}' is immutable")
             }
+            ErrorKind::NotARecording { .. } | ErrorKind::Recording { .. } | ErrorKind::ReadRecording { .. } => {
+                self.fmt_recording(f)
+            }
             ErrorKind::InstanceBusy { module } => write!(
                 f,
                 "{module}: the instance is in the middle of another call; wait for its outcome, or make a second instance"
@@ -326,6 +350,21 @@ impl ErrorKind {
             }
             // What goes wrong in loading is written by `Error`.
             loading => write!(f, "{loading:?}"),
+        }
+    }
+
+    /// Writes what is wrong with a recording.
+    fn fmt_recording(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorKind::NotARecording { message } => f.write_str(message),
+            ErrorKind::Recording { switches, at, cut: true, message } => {
+                write!(f, "cut off after switch {}: {message} at byte {}", Fuel(*switches), Fuel(*at))
+            }
+            ErrorKind::Recording { switches, at, message, .. } => {
+                write!(f, "damaged after switch {}: {message}, in the entry at byte {}", Fuel(*switches), Fuel(*at))
+            }
+            ErrorKind::ReadRecording { source } => write!(f, "the recording cannot be read: {source}"),
+            other => write!(f, "{other:?}"),
         }
     }
 }

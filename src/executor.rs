@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::outcome::{Outcome, Trap};
 use crate::pace::Pace;
 use crate::policy::{Pick, Policy, RoundRobin, Run};
-use crate::reason::{ReadyReason, SliceEnd};
+use crate::reason::{PickReason, ReadyReason, SliceEnd};
 use crate::task::{Live, Suspended};
 use crate::timer::Timers;
 use crate::trace::{Ended, Observer, Slice};
@@ -379,6 +379,23 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             self.finish(run.id, outcome);
         }
         Some(slice)
+    }
+
+    /// Polls this task next, whatever the policy would say, as far as budgets and the host's suspensions allow. `None` if it did not run: it may
+    /// have ended for that, because its group's budget is used up.
+    pub(crate) fn run_as_told(&mut self, id: TaskId, grant: Fuel) -> Option<Slice> {
+        if self.now >= self.timers.next() {
+            self.fire();
+        }
+        if self.state(id) != Some(TaskState::Ready) {
+            return None;
+        }
+        self.run_slice(Run { id, grant, why: PickReason::Replayed }, Fuel::MAX)
+    }
+
+    /// Lets the virtual clock jump there, whatever the policy would say.
+    pub(crate) fn idle_as_told(&mut self, until: Fuel) {
+        self.idle_until(until);
     }
 
     /// Lets the virtual clock jump. Nothing runs meanwhile, so nothing can happen before then.

@@ -25,6 +25,7 @@ pub mod task;
 pub mod executor;
 pub mod guest;
 
+pub mod replay;
 pub mod supervisor;
 
 pub use account::Group;
@@ -37,9 +38,10 @@ pub use ledger::Ledger;
 pub use outcome::Outcome;
 pub use policy::Policy;
 pub use reason::SliceEnd;
+pub use replay::{Divergence, Replay};
 pub use supervisor::{Action, Health, Supervisor};
 pub use task::Task;
-pub use trace::{Ended, Observer, Slice};
+pub use trace::{Ended, Observer, Recorder, Recording, Slice};
 pub use unit::{Fuel, GroupId, TaskId};
 pub use value::{Value, ValueType};
 

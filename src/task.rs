@@ -62,6 +62,8 @@ pub struct Task {
     detached: bool,
     /// Whether it is a guest's call, which can be made inspectable.
     guest: bool,
+    /// The host's own number for it.
+    label: u64,
 }
 
 impl Task {
@@ -99,6 +101,7 @@ impl Task {
             params: Params::default(),
             detached: false,
             guest: false,
+            label: 0,
         }
     }
 
@@ -158,6 +161,13 @@ impl Task {
         self
     }
 
+    /// The host's own number for what this is a run of, 0 unless given: observers are told it, and a recording keeps it, so that a replay can
+    /// make the same task again. Many tasks can have the same.
+    pub fn label(mut self, label: u64) -> Task {
+        self.label = label;
+        self
+    }
+
     /// The future and its meter, for whoever polls it some other way than by an [`Executor`](crate::Executor). Budget and parameters
     /// are for an executor to see to, and are lost.
     ///
@@ -190,6 +200,7 @@ impl Task {
             suspended: Suspended::No,
             detour: false,
             detached: self.detached,
+            label: self.label,
             account: (!plain).then(|| Box::new(account)),
         };
         live.review();
@@ -206,6 +217,7 @@ impl fmt::Debug for Task {
             .field("start", &self.start)
             .field("params", &self.params)
             .field("detached", &self.detached)
+            .field("label", &self.label)
             .finish_non_exhaustive()
     }
 }
@@ -231,6 +243,8 @@ pub(crate) struct Live {
     pub(crate) spawn_index: u64,
     /// When it could first run, on the virtual clock.
     pub(crate) released: Fuel,
+    /// The host's own number for it.
+    pub(crate) label: u64,
     /// What the policy was told, for the next policy.
     pub(crate) params: Params,
     /// What it has beside its total budget.

@@ -80,6 +80,18 @@ impl Value {
         }
     }
 
+    /// The value of a type with these bits; bits beyond the type's own are left out. The inverse of [`Value::bits`].
+    #[must_use]
+    pub const fn from_bits(ty: ValueType, bits: u128) -> Value {
+        match ty {
+            ValueType::I32 => Value::I32(bits as i32),
+            ValueType::I64 => Value::I64(bits as i64),
+            ValueType::F32 => Value::F32(f32::from_bits(bits as u32)),
+            ValueType::F64 => Value::F64(f64::from_bits(bits as u64)),
+            ValueType::V128 => Value::V128(bits),
+        }
+    }
+
     /// The value's bits, in the low end of 128.
     #[must_use]
     pub const fn bits(&self) -> u128 {

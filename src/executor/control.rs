@@ -10,7 +10,7 @@ use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::reason::{Control, Param, Params, ReadyReason};
 use crate::task::{Live, Suspended, Task};
-use crate::trace::{Ended, Observer, Spawned};
+use crate::trace::{Ended, GroupControl, Observer, Spawned};
 use crate::unit::{Fuel, GroupId, TaskId};
 
 /// Tasks.
@@ -34,14 +34,14 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if let Some(group) = live.params.group {
             self.groups.get(group)?.tasks += 1;
         }
-        let (params, released, until) = (live.params, live.released, live.until());
+        let (params, label, released, until) = (live.params, live.label, live.released, live.until());
         let slot = Slot { generation, state: State::Live(live) };
         match self.free.pop() {
             Some(index) => self.slots[index as usize] = slot,
             None => self.slots.push(slot),
         }
         self.live += 1;
-        self.observer.spawned(&Spawned { id, spawn_index: self.totals.spawned, params, released });
+        self.observer.spawned(&Spawned { id, spawn_index: self.totals.spawned, label, params, released });
         self.totals.spawned += 1;
         match until {
             Some(at) => self.timers.insert(at, id),
@@ -67,11 +67,22 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         for index in 0..self.slots.len() {
             let Slot { generation, state } = &self.slots[index];
             if matches!(state, State::Live(_)) {
-                let id = TaskId::new(index as u32, *generation);
-                self.tell(id, &Control::Stop);
-                self.finish(id, Outcome::Stopped);
+                self.end_stopped(TaskId::new(index as u32, *generation));
             }
         }
+    }
+
+    /// Ends one task as [`Executor::stop_all`] does.
+    pub(crate) fn stop(&mut self, id: TaskId) -> Result<()> {
+        self.live_mut(id)?;
+        self.end_stopped(id);
+        Ok(())
+    }
+
+    /// Ends a task that lives, as [`Outcome::Stopped`].
+    fn end_stopped(&mut self, id: TaskId) {
+        self.tell(id, &Control::Stop);
+        self.finish(id, Outcome::Stopped);
     }
 
     /// Lets picks pass a task over, until [`Executor::resume`]. Its debts stay. Suspending twice is suspending once.
@@ -259,6 +270,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let id = self.groups.add(group, self.now);
         let weight = self.groups.get(id).map_or(1, |shared| shared.weight);
         self.policy.group(id, weight);
+        self.observer.group(id, &GroupControl::Add(group));
         id
     }
 
@@ -269,6 +281,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     pub fn remove_group(&mut self, id: GroupId) -> Result<()> {
         self.groups.remove(id)?;
         self.policy.ungroup(id);
+        self.observer.group(id, &GroupControl::Remove);
         Ok(())
     }
 
@@ -279,6 +292,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     pub fn set_group_weight(&mut self, id: GroupId, weight: u32) -> Result<()> {
         self.groups.get(id)?.weight = weight;
         self.policy.group(id, weight);
+        self.observer.group(id, &GroupControl::Weight(weight));
         Ok(())
     }
 
@@ -294,6 +308,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             allowance.refresh(now);
             allowance.refuel(fuel);
         }
+        self.observer.group(id, &GroupControl::Refuel(fuel));
         for index in 0..self.slots.len() {
             let Slot { generation, state } = &self.slots[index];
             if matches!(state, State::Live(task) if task.params.group == Some(id)) {

@@ -6,16 +6,20 @@
 
 #[cfg(feature = "digest")]
 mod digest;
+mod record;
 mod summary;
 
 #[cfg(feature = "digest")]
 pub use digest::{Digest, sha256};
+pub use record::{Event, Recorder, Recording};
 pub use summary::{Fare, Spread, Summary};
+
+use crate::account::Group;
 
 use crate::ledger::Ledger;
 use crate::outcome::Outcome;
 use crate::reason::{Control, Params, PickReason, SliceEnd};
-use crate::unit::{Fuel, TaskId};
+use crate::unit::{Fuel, GroupId, TaskId};
 
 /// One slice: a poll that ran code of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +79,26 @@ pub struct Spawned {
     pub id: TaskId,
     /// Its place in the order of spawning, counted from 0.
     pub spawn_index: u64,
+    /// The host's own number for it: see [`Task::label`](crate::Task::label).
+    pub label: u64,
     /// What the policy was told about it.
     pub params: Params,
     /// The virtual clock when it can first run: now, or later.
     pub released: Fuel,
+}
+
+/// Something that the host did to a group of tasks between two steps, as an observer is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GroupControl {
+    /// [`Executor::add_group`](crate::Executor::add_group).
+    Add(Group),
+    /// [`Executor::remove_group`](crate::Executor::remove_group).
+    Remove,
+    /// [`Executor::set_group_weight`](crate::Executor::set_group_weight).
+    Weight(u32),
+    /// [`Executor::refuel_group`](crate::Executor::refuel_group), by so much.
+    Refuel(Fuel),
 }
 
 /// What an executor tells its observer, in the order in which it happens. All methods do nothing unless they are written.
@@ -91,6 +111,11 @@ pub trait Observer {
     /// The host did something to the task that was spawned as the `spawn_index`-th. What follows from it, such as its end, comes after.
     fn control(&mut self, spawn_index: u64, control: &Control) {
         let _ = (spawn_index, control);
+    }
+
+    /// The host made a group, changed one, or removed one.
+    fn group(&mut self, id: GroupId, control: &GroupControl) {
+        let _ = (id, control);
     }
 
     /// Nobody could run, and the virtual clock was moved.
@@ -127,6 +152,10 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.0.control(spawn_index, control);
         self.1.control(spawn_index, control);
     }
+    fn group(&mut self, id: GroupId, control: &GroupControl) {
+        self.0.group(id, control);
+        self.1.group(id, control);
+    }
     fn idle(&mut self, from: Fuel, until: Fuel) {
         self.0.idle(from, until);
         self.1.idle(from, until);
@@ -155,6 +184,11 @@ impl<A: Observer> Observer for Option<A> {
     fn control(&mut self, spawn_index: u64, control: &Control) {
         if let Some(observer) = self {
             observer.control(spawn_index, control);
+        }
+    }
+    fn group(&mut self, id: GroupId, control: &GroupControl) {
+        if let Some(observer) = self {
+            observer.group(id, control);
         }
     }
     fn idle(&mut self, from: Fuel, until: Fuel) {
