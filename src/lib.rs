@@ -59,4 +59,6 @@ mod docs {
     struct Design;
     #[doc = include_str!("../docs/control.md")]
     struct Control;
+    #[doc = include_str!("../docs/replay.md")]
+    struct Replay;
 }

@@ -38,7 +38,8 @@ impl Timers {
 
     /// Takes the first task that is due.
     pub(crate) fn take_due(&mut self, now: Fuel) -> Option<TaskId> {
-        if self.next > now || self.set.is_empty() {
+        // A task that waits for the end of all time waits for ever: the clock stands still there, and it would be due again at once.
+        if self.next > now || self.next == Fuel::MAX {
             return None;
         }
         let (_, id) = self.set.pop_first()?;

@@ -809,3 +809,21 @@ fn several_observers_see_the_same() {
     assert!(none.is_none());
     assert_eq!(picks.0, [(id, Fuel(10), PickReason::Turn); 2]);
 }
+
+#[test]
+fn whoever_waits_at_the_end_of_all_time_waits_for_ever() {
+    let mut sched = Executor::builder().policy(RoundRobin::new(Fuel(10))).build();
+    // Two slices of 2^63 fuel, and the clock stands still.
+    for _ in 0..2 {
+        sched.spawn(work([1 << 63]).detached()).unwrap();
+    }
+    sched.run();
+    assert_eq!(sched.now(), Fuel::MAX);
+    let poor = sched.spawn(endless().replenishing(Fuel(1), Fuel(10))).unwrap();
+    assert!(matches!(sched.step(), Step::Ran(_)));
+    assert_eq!(sched.state(poor), Some(TaskState::Waiting { until: Fuel::MAX }));
+    assert_eq!(sched.step(), Step::Idle { next_wake: None });
+    // More fuel is more fuel.
+    sched.refuel(poor, Fuel(5)).unwrap();
+    assert!(matches!(sched.step(), Step::Ran(_)));
+}

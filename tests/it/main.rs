@@ -12,6 +12,7 @@ mod modules;
 mod pace;
 mod policies;
 mod supervisor;
+mod replay;
 mod support;
 
 // The binary, and what the documents say of it.
