@@ -819,11 +819,12 @@ fn whoever_waits_at_the_end_of_all_time_waits_for_ever() {
     }
     sched.run();
     assert_eq!(sched.now(), Fuel::MAX);
-    let poor = sched.spawn(endless().replenishing(Fuel(1), Fuel(10))).unwrap();
+    // It owes 2^62 periods.
+    let poor = sched.spawn(work([1 << 62]).replenishing(Fuel(1), Fuel(10))).unwrap();
     assert!(matches!(sched.step(), Step::Ran(_)));
     assert_eq!(sched.state(poor), Some(TaskState::Waiting { until: Fuel::MAX }));
     assert_eq!(sched.step(), Step::Idle { next_wake: None });
     // More fuel is more fuel.
-    sched.refuel(poor, Fuel(5)).unwrap();
+    sched.refuel(poor, Fuel(1 << 63)).unwrap();
     assert!(matches!(sched.step(), Step::Ran(_)));
 }
