@@ -10,13 +10,13 @@
 //! deadline runs.
 //!
 //! ```text
-//!               ready                             charge: used up
-//!    waiting ─────────► urgent (left > 0) ─────────────────────────────► throttled (left = 0)
-//!       ▲  wake-up rule    │   ▲     │   charge: yielded                       │     │
-//!       │                  │   │     └──────────────────────► yielded          │     ├──► runs in the background
-//!       │                  │   │   pick, once now ≥ r + T        │             │     │
-//!       │                  │   └─────────────────────────────────┴─────────────┘     │
-//!       └── charge: blocked┴─────────────────────────────────────────────────────────┘
+//!              ready: the wake-up rule             charge: used up
+//!   waiting ───────────────────────────► urgent ───────────────────► throttled, and in the background
+//!      ▲                                  ▲  │                          │      │
+//!      │                                  │  └─ charge: yielded ─► yielded ◄───┘ charge: yielded
+//!      │                                  │                             │
+//!      │                                  └──── pick, from r + T on ────┘ either
+//!      └─ charge: blocked, ended
 //! ```
 //!
 //! * *Used up*, the server is throttled until `r + T`. What was used too much is taken off that release, and a debt of more than `Q`
@@ -46,8 +46,8 @@
 //! overshoot, since each one but the last is taken off the next release. With shares that add up to 1 all this is at most `(d - s) + ΣOᵢ + max Oᵢ`,
 //! and there was no idling, so `e - d ≤ ΣOᵢ + max Oᵢ`. Those that have left keep their share until what they have used is covered, and
 //! count like those that are there. What a guest does within its grant harms nobody else, and in the long run neither does an overshoot: it is
-//! paid from the guest's own reservation. A job that has not begun when its deadline has passed already is lost (a miss), and the server
-//! is released anew: one monstrous slice must not leave all others behind for as long as they live.
+//! paid from the guest's own reservation. A server that is more than a period late when it comes to its next job has lost the jobs up to
+//! now (they are misses), and is released anew: one monstrous slice must not leave all others behind for as long as they live.
 //!
 //! **Cost.** O(log n) a decision and a release, and a release for each job. Nothing is allocated in a step.
 
@@ -172,6 +172,8 @@ struct Server {
     terms: Terms,
     /// The terms of the next one; the same unless they were changed since.
     next: Terms,
+    /// When that was. A change never makes a release in the past.
+    changed: u64,
     /// When the last release was.
     release: u64,
     /// The deadline of the last release.
@@ -249,7 +251,7 @@ impl Terms {
 impl Server {
     /// A server that was not released yet. Its deadline is long past, so that it will be when its task is ready.
     fn new(terms: Terms) -> Server {
-        Server { terms, next: terms, release: 0, due: 0, left: terms.runtime, debt: 0, arrival: 0 }
+        Server { terms, next: terms, changed: 0, release: 0, due: 0, left: terms.runtime, debt: 0, arrival: 0 }
     }
 
     /// The share that it takes: until the next release the old one, and for a larger one the new one from the beginning.
@@ -269,7 +271,8 @@ impl Server {
     fn next_release(&self) -> (u64, u64) {
         let sat_out = u128::from(self.debt / self.next.runtime) * u128::from(self.next.period);
         let first = self.release.saturating_add(self.terms.period);
-        (clamp(sat_out.saturating_add(u128::from(first))), self.next.runtime - self.debt % self.next.runtime)
+        let at = clamp(sat_out.saturating_add(u128::from(first))).max(self.changed);
+        (at, self.next.runtime - self.debt % self.next.runtime)
     }
 
     /// Whether a task that wakes up goes on with what it has: if that is no more than its rate until its deadline.
@@ -288,8 +291,16 @@ impl Server {
     /// Releases it.
     fn start(&mut self, at: u64, left: u64, arrival: u64) {
         let terms = self.next;
-        *self =
-            Server { terms, next: terms, release: at, due: at.saturating_add(terms.deadline), left, debt: 0, arrival };
+        *self = Server {
+            terms,
+            next: terms,
+            changed: 0,
+            release: at,
+            due: at.saturating_add(terms.deadline),
+            left,
+            debt: 0,
+            arrival,
+        };
     }
 }
 
@@ -430,8 +441,8 @@ impl Edf {
         }
     }
 
-    /// Releases a server that had nothing left, when it should have been released, however long ago. If even the deadline has
-    /// passed since, this job is lost, and so are those after it up to now.
+    /// Releases a server that had nothing left, at the moment when it should have been released. If it is late by more than a period already, this
+    /// job is lost, and so are those after it up to now.
     fn renew(&mut self, id: TaskId) {
         let Some(server) = &self.tasks[id].server else {
             return;
@@ -439,7 +450,7 @@ impl Edf {
         let (at, left) = server.next_release();
         let Terms { runtime, period, deadline } = server.next;
         let due = at.saturating_add(deadline);
-        if due > self.now {
+        if self.now <= due.saturating_add(period) {
             self.release(id, at, left);
         } else {
             let late = self.now - due;
@@ -558,6 +569,7 @@ impl Edf {
         match &mut self.tasks[id].server {
             Some(server) if under_way => {
                 server.next = terms;
+                server.changed = self.now;
                 if self.releases.key(id).is_some() {
                     self.file_release(id);
                 }
@@ -717,4 +729,163 @@ fn decimal(millionths: u64) -> String {
 /// A number as it is displayed.
 fn shown(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A task of a slot.
+    fn id(index: u32) -> TaskId {
+        TaskId::new(index, 0)
+    }
+
+    /// Parameters with these terms.
+    fn terms(runtime: u64, period: u64, deadline: u64) -> Params {
+        let params = Params::default().with(Param::Runtime(Fuel(runtime))).with(Param::Period(Fuel(period)));
+        params.with(Param::Deadline(Fuel(deadline)))
+    }
+
+    /// The message of a refusal.
+    fn refused(policy: &mut Edf, params: &Params) -> String {
+        policy.admit(id(9), params).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn three_thirds_are_one_and_a_refusal_says_by_how_much() {
+        let mut policy = Edf::new(Fuel(10));
+        for index in 0..3 {
+            policy.admit(id(index), &terms(1, 3, 3)).unwrap();
+        }
+        let message = refused(&mut policy, &terms(1, 1_000, 1_000));
+        assert!(message.contains("come to 1.001000, which is 0.001000 too much; 0.000000 is free"), "{message}");
+        policy.leave(id(0));
+        let message = refused(&mut policy, &terms(1, 2, 2));
+        assert!(message.contains("come to 1.166667, which is 0.166667 too much; 0.333333 is free"), "{message}");
+        policy.admit(id(0), &terms(1, 3, 3)).unwrap();
+    }
+
+    #[test]
+    fn what_is_out_of_order_is_refused_with_what_is_allowed() {
+        let mut policy = Edf::new(Fuel(10));
+        let runtime = Params::default().with(Param::Runtime(Fuel(3)));
+        for (params, expected) in [
+            (terms(0, 9, 9), "a runtime of 0 cannot be served; it must be at least 1"),
+            (terms(1, 0, 9), "a period of 0"),
+            (terms(1, 9, 0), "a deadline of 0"),
+            (terms(5, 9, 4), "it must be at most 4"),
+            (terms(1, 9, 10), "it must be at most the period, 9"),
+            (runtime, "give the period first"),
+            (runtime.with(Param::Quantum(Fuel(0))), "a quantum of 0"),
+        ] {
+            let message = refused(&mut policy, &params);
+            assert!(message.contains(expected), "{message}");
+        }
+        policy.admit(id(0), &Params::default()).unwrap();
+        let message = policy.set(id(0), Param::Weight(3)).unwrap_err().to_string();
+        assert!(message.contains("it has no weight; it has a runtime"), "{message}");
+        policy.admit(id(1), &terms(10, 10, 10)).unwrap();
+    }
+
+    #[test]
+    fn a_share_comes_back_once_what_was_used_is_covered() {
+        let mut policy = Edf::new(Fuel(100));
+        policy.admit(id(0), &terms(50, 100, 100)).unwrap();
+        policy.ready(id(0), ReadyReason::Spawned, Fuel(0));
+        assert!(matches!(policy.pick(Fuel(0)), Pick::Run(_)));
+        policy.charge(id(0), Fuel(20), SliceEnd::Ended);
+        policy.leave(id(0));
+        // 20 at half the rate are 40, and it is 20.
+        let message = refused(&mut policy, &terms(51, 100, 100));
+        assert!(message.contains("0.500000 is free, and 0.500000 more comes back from tasks that have left, by 40"));
+        assert_eq!(policy.pick(Fuel(39)), Pick::Empty);
+        policy.admit(id(0), &terms(51, 100, 100)).unwrap_err();
+        assert_eq!(policy.pick(Fuel(40)), Pick::Empty);
+        policy.admit(id(0), &terms(100, 100, 100)).unwrap();
+    }
+
+    #[test]
+    fn moments_to_come_are_few_and_little_later() {
+        let mut policy = Edf::new(Fuel(1));
+        let mut now = 0;
+        for wait in 0..200_000_u64 {
+            now += wait % 3;
+            let at = coarse(now + wait * wait, now);
+            assert!(at >= now + wait * wait && at - now <= wait * wait + wait * wait / 64);
+            policy.admission.taken += 1;
+            policy.admission.give_back(1, at, now);
+            policy.admission.collect(now);
+        }
+        assert!(policy.admission.returning.len() < 1 << (COARSENESS + 7), "{}", policy.admission.returning.len());
+    }
+
+    #[test]
+    fn the_largest_numbers_are_served() {
+        for (runtime, period) in [(u64::MAX, u64::MAX), (1, u64::MAX), (1, 1), (u64::MAX - 1, u64::MAX)] {
+            let mut policy = Edf::new(Fuel::MAX);
+            policy.admit(id(0), &terms(runtime, period, period)).unwrap();
+            policy.admit(id(1), &Params::default()).unwrap();
+            policy.ready(id(0), ReadyReason::Spawned, Fuel(0));
+            policy.ready(id(1), ReadyReason::Spawned, Fuel(0));
+            let mut now = Fuel::ZERO;
+            let ends = [SliceEnd::Preempted, SliceEnd::Yielded, SliceEnd::Blocked];
+            for (used, end) in [0, 1, 1 << 62, u64::MAX, 1].into_iter().cycle().zip(ends.into_iter().cycle()).take(60) {
+                let run = match policy.pick(now) {
+                    Pick::Run(run) => run,
+                    Pick::IdleUntil(then) => {
+                        assert!(then > now);
+                        now = then;
+                        continue;
+                    }
+                    other => panic!("{other:?}"),
+                };
+                now = now.plus(Fuel(used));
+                policy.charge(run.id, Fuel(used), end);
+                if end == SliceEnd::Blocked {
+                    policy.set(run.id, Param::Quantum(Fuel(3))).unwrap();
+                    policy.ready(run.id, ReadyReason::Resumed, now);
+                }
+                policy.numbers(run.id);
+            }
+            policy.leave(id(0));
+            policy.leave(id(1));
+            assert_eq!(policy.pick(now), Pick::Empty);
+        }
+    }
+
+    #[test]
+    fn faults_that_nobody_takes_are_few() {
+        let mut policy = Edf::new(Fuel(1));
+        policy.admit(id(0), &terms(1, 1, 1)).unwrap();
+        for late in 0..1_000 {
+            policy.miss(id(0), 1, late);
+        }
+        let by: Vec<u64> = std::iter::from_fn(|| policy.take_fault()).map(|fault| fault.by.0).collect();
+        assert_eq!(by, (1_000 - FAULTS as u64..1_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_hundred_thousand_tasks_are_no_trouble() {
+        let mut policy = Edf::new(Fuel(10));
+        let count = 100_000_u32;
+        let mut now = 0;
+        for index in 0..count {
+            policy.admit(id(index), &terms(1, 200_000, 100_000 + u64::from(index))).unwrap();
+            policy.ready(id(index), ReadyReason::Spawned, Fuel(0));
+        }
+        let mut order = Vec::new();
+        for _ in 0..2 * count {
+            match policy.pick(Fuel(now)) {
+                Pick::Run(run) if run.why == PickReason::Deadline => {
+                    order.push(run.id.index());
+                    now += 1;
+                    policy.charge(run.id, Fuel(1), SliceEnd::Yielded);
+                }
+                Pick::IdleUntil(then) => now = then.0,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(order.iter().take(count as usize).copied().eq(0..count as usize));
+        assert_eq!((now, policy.take_fault()), (299_999, None));
+    }
 }

@@ -1,6 +1,7 @@
 //! The policies' promises, as properties over random task sets on plain futures.
 
 mod cyclic;
+mod edf;
 #[cfg(feature = "lottery")]
 mod lottery;
 mod mlfq;
