@@ -32,7 +32,8 @@ impl Allowance {
 
     /// Goes over to the period that `now` is in. O(1), however many have passed.
     pub(crate) fn refresh(&mut self, now: Fuel) {
-        if now < self.ends {
+        // The clock stands still at the end of all time, so a period that lasts until then never ends. Looking twice has to be looking once.
+        if now < self.ends || self.ends == Fuel::MAX {
             return;
         }
         let periods = now.minus(self.ends).0 / self.period + 1;
@@ -271,6 +272,16 @@ mod tests {
         assert_eq!(allowance.empty_until(), Some(Fuel::MAX));
         allowance.refresh(Fuel::MAX);
         assert!(allowance.left() <= Fuel(1));
+    }
+
+    #[test]
+    fn at_the_end_of_all_time_no_more_periods_begin() {
+        let mut allowance = Allowance::new(Fuel(1), Fuel(10), Fuel(0));
+        allowance.spend(Fuel::MAX);
+        allowance.refresh(Fuel::MAX);
+        let once = allowance;
+        allowance.refresh(Fuel::MAX);
+        assert_eq!(allowance, once);
     }
 
     #[test]
