@@ -729,3 +729,28 @@ fn all_that_a_host_can_do_is_kept() {
     let (verdict, _) = replayed(&bytes, |_, _| Ok(endless()));
     assert_eq!(verdict.unwrap(), Verdict::Same);
 }
+
+#[test]
+fn who_cannot_run_is_named() {
+    let mut sched = Executor::builder().policy(RoundRobin::new(Fuel(10))).observer(watch(b"")).build();
+    for _ in 0..2 {
+        sched.spawn(endless()).unwrap();
+    }
+    sched.run_for(Budget::polls(4));
+    let bytes = recorded(sched).0;
+    assert_eq!(
+        divergence(&bytes, |_, i| Ok(endless().start_at(Fuel(500 * i)))),
+        "switch 2: task 1 is waiting until 500, and was recorded to run"
+    );
+}
+
+#[test]
+fn an_end_without_its_outcome_is_damage() {
+    // A task, a slice of 1 fuel that ends it, and another slice.
+    let bytes = b"fuelsched recording 1\n\0\x01\0\x93\x02\x80";
+    let error = read_through(bytes).unwrap().to_string();
+    assert_eq!(
+        error,
+        "damaged after switch 0: task 0 has ended, and its outcome does not follow, in the entry at byte 27"
+    );
+}
