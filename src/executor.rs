@@ -454,10 +454,10 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             return;
         };
         self.forget(id, &task);
-        let (spawn_index, detached, released) = (task.spawn_index, task.detached, task.released);
+        let (spawn_index, label, detached, released) = (task.spawn_index, task.label, task.detached, task.released);
         let ledger = task.into_ledger();
         self.live -= 1;
-        let ended = Ended { id, spawn_index, outcome, ledger, released, at: self.now };
+        let ended = Ended { id, spawn_index, label, outcome, ledger, released, at: self.now };
         self.observer.ended(&ended);
         if detached {
             self.vacate(id);

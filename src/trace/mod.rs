@@ -61,6 +61,8 @@ pub struct Ended {
     pub id: TaskId,
     /// Its place in the order of spawning, counted from 0.
     pub spawn_index: u64,
+    /// The host's own number for it: see [`Task::label`](crate::Task::label).
+    pub label: u64,
     /// How it ended.
     pub outcome: Outcome,
     /// What it used.

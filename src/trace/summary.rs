@@ -396,7 +396,7 @@ mod tests {
         fn end(&mut self, spawn_index: u64, at: u64, outcome: Outcome) {
             let id = TaskId::new(spawn_index as u32, 0);
             let (ledger, released) = (Ledger::new(), self.0.tasks[spawn_index as usize].released);
-            self.0.ended(&Ended { id, spawn_index, outcome, ledger, released, at: Fuel(at) });
+            self.0.ended(&Ended { id, spawn_index, label: 0, outcome, ledger, released, at: Fuel(at) });
         }
     }
 

@@ -28,3 +28,5 @@ mod docs;
 mod hostile;
 #[cfg(feature = "cli")]
 mod plan;
+#[cfg(feature = "cli")]
+mod recording;

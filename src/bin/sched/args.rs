@@ -41,6 +41,8 @@ Examples:
   sched run --fuel 5_000_000 untrusted.wasm   ends as out-of-fuel if it wants more
   sched run --run-time 2s --copies 10 wasm/main.wat
   sched run --plan docs/plans/priority.toml --log
+  sched run --slice 200us --record run.rec wasm/fib.wat=25 wasm/main.wat
+  sched run --replay run.rec                  the same schedule once more
   sched run --format json wasm/fib.wat=20 | jq '.tasks[].values'
 
 Exit codes: 0 every task returned, exited with 0, or was stopped by --run-fuel or --run-time; 1 some
@@ -64,6 +66,9 @@ Examples:
 
 Exit codes: 0 compared; 1 not every policy took every task, or a module could not be loaded; 2 the
 command line or the plan is wrong, and nothing ran; 130 interrupted.";
+
+/// What is said where nothing is named.
+const NOTHING_TO_RUN: &str = "there is nothing to run: name a TASK, such as wasm/fib.wat:main=30, or a plan with --plan FILE.toml; --help says more";
 
 /// What stands below `sched run --help`.
 fn run_help() -> String {
@@ -130,6 +135,16 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME[:KEY=VALUE]...", value_parser = PolicySpec::parse)]
     policy: Option<PolicySpec>,
 
+    /// Record every decision of the run in a file, for --replay
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<String>,
+
+    /// Run a recording again, and stop where something is not as it was recorded; it says itself what is run
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "tasks", "plan", "policy", "record", "quantum", "fuel", "copies", "run_fuel", "run_time", "slice", "max_memory", "max_stack",
+    ])]
+    pub(crate) replay: Option<String>,
+
     /// How results are shown.
     #[command(flatten)]
     pub(crate) output: OutputArgs,
@@ -156,7 +171,7 @@ pub(crate) struct CompareArgs {
 #[derive(Debug, Args)]
 pub(crate) struct WorkArgs {
     /// What to run: a module's path, its export and arguments, written as described below
-    #[arg(value_name = "TASK", required_unless_present = "plan", conflicts_with = "plan")]
+    #[arg(value_name = "TASK", conflicts_with = "plan")]
     tasks: Vec<String>,
 
     /// A file that says what to run, in place of TASKs (docs/plan.md); other options go before what it says
@@ -225,6 +240,7 @@ pub(crate) enum Format {
 impl WorkArgs {
     /// What is to be run, whether the words say so or a plan does. An option goes before what the plan says.
     pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
+        anyhow::ensure!(self.plan.is_some() || !self.tasks.is_empty(), NOTHING_TO_RUN);
         let mut plan = match &self.plan {
             Some(path) => plan::read(path)?,
             None => plan::from_words(&self.tasks, self.copies.unwrap_or(1), Plan::new()),

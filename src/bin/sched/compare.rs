@@ -145,7 +145,7 @@ fn all_that_fit(plan: &Plan) -> Vec<PolicySpec> {
 fn run_under(policy: &PolicySpec, plan: &Plan, jobs: &[Job], interrupted: &Arc<AtomicBool>) -> (Row, Option<EndedBy>) {
     let quiet = OutputArgs { format: Format::Human, log: false, timing: false };
     let row = |refused: Vec<String>, refusals, measured| Row { policy: policy.written(), refused, refusals, measured };
-    let mut session = match Session::new(plan, jobs, policy, quiet, interrupted) {
+    let mut session = match Session::new(plan, jobs, policy, quiet, interrupted, None) {
         Ok(session) => session,
         Err(error) => return (row(vec![format!("{error:#}")], jobs.len(), None), None),
     };

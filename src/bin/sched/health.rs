@@ -26,11 +26,6 @@ impl Lives {
         Lives((acts || ["cyclic", "edf"].contains(&policy.name.as_str())).then(Supervisor::new))
     }
 
-    /// Whether there is a supervisor.
-    pub(crate) fn looks_after(&self) -> bool {
-        self.0.is_some()
-    }
-
     /// Spawns a task, and makes it anew when the plan says so.
     pub(crate) fn spawn(
         &mut self,

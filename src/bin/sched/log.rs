@@ -2,7 +2,7 @@
 
 use crate::output::clean;
 use fuelsched::reason::PickReason;
-use fuelsched::trace::{Ended, Observer, Slice};
+use fuelsched::trace::{Ended, Observer, Slice, Spawned};
 use fuelsched::{Fuel, SliceEnd, TaskId};
 use std::io::Write;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Log<W: Write> {
     /// Where to.
     out: W,
-    /// The tasks' names, by the slots that they are given.
+    /// The names of the jobs, by the labels of their tasks.
     names: Vec<String>,
     /// How wide a name is.
     width: usize,
-    /// Fuel used by each task, by slot.
-    totals: Vec<Fuel>,
+    /// The task in each slot: its label, and the fuel that it has used.
+    tasks: Vec<(u64, Fuel)>,
     /// Slices so far.
     slices: u64,
     /// Raised when nobody reads the log any more.
@@ -29,12 +29,11 @@ pub(crate) struct Log<W: Write> {
 }
 
 impl<W: Write> Log<W> {
-    /// A log of tasks with these names, with its header. It raises `interrupt` when nobody reads it any more.
+    /// A log of tasks with these names, by label, with its header. It raises `interrupt` when nobody reads it any more.
     pub(crate) fn new(out: W, names: Vec<String>, interrupt: Arc<AtomicBool>) -> Log<W> {
         let width = names.iter().map(String::len).max().unwrap_or(0).max(4);
         let header = ["slice", "task", "granted", "used", "in all", "picked for", "next", "then"];
-        let totals = vec![Fuel::ZERO; names.len()];
-        let mut log = Log { out, names, width, totals, slices: 0, interrupt, kept: None };
+        let mut log = Log { out, names, width, tasks: Vec::new(), slices: 0, interrupt, kept: None };
         log.say(&line(width, header));
         log
     }
@@ -44,7 +43,7 @@ impl<W: Write> Log<W> {
         let Some((slice, end)) = self.kept.take() else {
             return;
         };
-        let total = self.totals[slice.id.index()];
+        let total = self.tasks.get(slice.id.index()).map_or(Fuel::ZERO, |(_, total)| *total);
         let next = next.map_or("-", |id| self.name(id)).to_string();
         let line = line(
             self.width,
@@ -71,7 +70,8 @@ impl<W: Write> Log<W> {
 
     /// A task's name.
     fn name(&self, id: TaskId) -> &str {
-        self.names.get(id.index()).map_or("?", String::as_str)
+        let label = self.tasks.get(id.index()).and_then(|(label, _)| usize::try_from(*label).ok());
+        label.and_then(|label| self.names.get(label)).map_or("?", String::as_str)
     }
 }
 
@@ -82,14 +82,23 @@ fn line(width: usize, columns: [&str; 8]) -> String {
 }
 
 impl<W: Write> Observer for Log<W> {
+    fn spawned(&mut self, task: &Spawned) {
+        let slot = task.id.index();
+        if slot >= self.tasks.len() {
+            self.tasks.resize(slot + 1, (u64::MAX, Fuel::ZERO));
+        }
+        self.tasks[slot] = (task.label, Fuel::ZERO);
+    }
+
     fn picked(&mut self, id: TaskId, _grant: Fuel, _why: PickReason) {
         self.write(Some(id));
     }
 
     fn slice(&mut self, slice: &Slice) {
         self.slices += 1;
-        let total = &mut self.totals[slice.id.index()];
-        *total = total.plus(slice.used);
+        if let Some((_, total)) = self.tasks.get_mut(slice.id.index()) {
+            *total = total.plus(slice.used);
+        }
         self.kept = Some((*slice, slice.end.to_string()));
     }
 

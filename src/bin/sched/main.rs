@@ -1,7 +1,7 @@
 //! The command `sched`: runs WebAssembly modules at once, preemptively and deterministically, by fuel.
 //!
 //! ```text
-//! args (as typed) ─► plan (what to run) ─► jobs (loaded and checked) ─┬─► run ─► report (table or JSON)
+//! args (as typed) ─► plan (what to run) ─► jobs (loaded and checked) ─┬─► run, replay ─► report (table or JSON)
 //!                └─► bench (the demo's modules, measured)             └─► compare (once for each policy)
 //! ```
 //!
@@ -15,11 +15,13 @@ mod health;
 mod job;
 mod log;
 mod machine;
+mod make;
 mod modes;
 mod output;
 mod plan;
 mod policy;
 mod progress;
+mod recording;
 mod report;
 mod run;
 mod units;
@@ -44,10 +46,13 @@ fn main() -> ExitCode {
 /// Does what was asked. An error means that nothing ran.
 fn dispatch(args: TopArgs) -> Result<ExitCode> {
     match args.command {
-        Some(Command::Run(args)) => run::run(args.plan()?, args.output),
+        Some(Command::Run(args)) => match &args.replay {
+            Some(path) => recording::replay(path, args.output),
+            None => run::run(args.plan()?, args.output, args.record.as_deref()),
+        },
         Some(Command::Compare(args)) => compare::compare(args.work.plan()?, &args.policy, args.format),
         None if args.benchmark => bench::run(args.runs, args.output.format),
-        None => run::run(Plan::demo(), args.output),
+        None => run::run(Plan::demo(), args.output, None),
     }
 }
 

@@ -1,15 +1,15 @@
 //! What became of a run: as a table for people, and as the JSON object that `docs/json.md` describes.
 
 use crate::args::Format;
-use crate::health::Lives;
 use crate::job::Job;
 use crate::output;
 use crate::plan::{Plan, Unit};
 use crate::run::engine_name;
 use anyhow::Result;
 use fuelsched::executor::Totals;
+use fuelsched::supervisor::Incidents;
 use fuelsched::trace::Ended;
-use fuelsched::{Fuel, Outcome, TaskId};
+use fuelsched::{Fuel, Outcome};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,6 +33,10 @@ pub(crate) enum EndedBy {
     Interrupt,
     /// A task with a health action of `shutdown` had an incident: which, and what.
     Shutdown(String),
+    /// A replay came to the end of its recording.
+    Replay,
+    /// A replay did not go as it was recorded: where, and how.
+    Divergence(String),
 }
 
 impl EndedBy {
@@ -44,6 +48,8 @@ impl EndedBy {
             EndedBy::RunTime => "run-time",
             EndedBy::Interrupt => "interrupt",
             EndedBy::Shutdown(_) => "shutdown",
+            EndedBy::Replay => "replay",
+            EndedBy::Divergence(_) => "divergence",
         }
     }
 }
@@ -76,6 +82,9 @@ pub(crate) struct Report {
     /// Which task shut the run down, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     shutdown: Option<String>,
+    /// What did not go as it was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    divergence: Option<String>,
     /// The digest of the schedule.
     digest: String,
     /// Whether the same command would give the same digest.
@@ -208,8 +217,8 @@ impl TaskReport {
     }
 
     /// What happened to it over all its incarnations.
-    pub(crate) fn lived(mut self, lives: &Lives, first: TaskId, deadline_misses: Option<u64>) -> TaskReport {
-        if let Some((restarts, incidents)) = lives.numbers(first) {
+    pub(crate) fn lived(mut self, counted: Option<(u32, Incidents)>, deadline_misses: Option<u64>) -> TaskReport {
+        if let Some((restarts, incidents)) = counted {
             self.restarts = Some(restarts);
             self.overruns = Some(incidents.overruns);
         }
@@ -287,17 +296,27 @@ impl Report {
         digest: String,
     ) -> Report {
         let mut reasons = match ended_by {
-            EndedBy::Done | EndedBy::RunFuel | EndedBy::Shutdown(_) => vec![],
+            EndedBy::Done | EndedBy::RunFuel | EndedBy::Shutdown(_) | EndedBy::Replay | EndedBy::Divergence(_) => {
+                vec![]
+            }
             EndedBy::RunTime => vec!["the run was cut by --run-time"],
             EndedBy::Interrupt => vec!["the run was interrupted"],
         };
+        // What a recording says is the same again, wherever it came from.
+        let replayed = matches!(ended_by, EndedBy::Replay | EndedBy::Divergence(_));
         let in_time = plan.frames.as_ref().is_some_and(|frames| frames.unit == Unit::Time);
-        if plan.policy.name == "cyclic" && in_time {
+        if plan.policy.name == "cyclic" && in_time && !replayed {
             reasons.push("the windows are measured in time");
         }
-        if plan.slice_ns.is_some() {
+        if plan.slice_ns.is_some() && !replayed {
             reasons.push("slices were aimed at a time");
         }
+        let name = ended_by.name();
+        let (shutdown, divergence) = match ended_by {
+            EndedBy::Shutdown(who) => (Some(who), None),
+            EndedBy::Divergence(what) => (None, Some(what)),
+            _ => (None, None),
+        };
         Report {
             schema: SCHEMA,
             engine: engine_name(),
@@ -313,11 +332,9 @@ impl Report {
                 fuel: totals.fuel.0,
                 wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX),
             },
-            ended_by: ended_by.name(),
-            shutdown: match ended_by {
-                EndedBy::Shutdown(who) => Some(who),
-                _ => None,
-            },
+            ended_by: name,
+            shutdown,
+            divergence,
             digest,
             reproducible: reasons.is_empty(),
             reasons,
@@ -328,7 +345,7 @@ impl Report {
     pub(crate) fn exit_code(&self) -> u8 {
         match self.ended_by {
             "interrupt" => INTERRUPTED,
-            "shutdown" => 1,
+            "shutdown" | "divergence" => 1,
             _ => u8::from(!self.tasks.iter().all(TaskReport::is_fine)),
         }
     }
@@ -374,6 +391,9 @@ impl Report {
         );
         if let Some(who) = &self.shutdown {
             text += &format!("shut down by {who}\n");
+        }
+        if let Some(what) = &self.divergence {
+            text += &format!("not as it was recorded: {what}\n");
         }
         for reason in &self.reasons {
             text += &format!("not reproducible: {reason}\n");

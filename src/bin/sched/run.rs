@@ -5,18 +5,21 @@ use crate::engine;
 use crate::health::{Lives, Shutdown};
 use crate::job::{self, Job, Refusal};
 use crate::log::Log;
+use crate::make;
 use crate::output;
-use crate::plan::{GroupPlan, Plan, Replenish, Restart, TaskPlan};
+use crate::plan::{GroupPlan, Plan, Replenish};
 use crate::policy::PolicySpec;
 use crate::progress::Running;
+use crate::recording;
 use crate::report::{EndedBy, INTERRUPTED, Report, TaskReport};
 use fuelsched::guest::WASMTIME_VERSION;
 use fuelsched::policy::Timed;
-use fuelsched::reason::{Control, Param, PickReason};
-use fuelsched::trace::{Digest, Ended, Observer, Slice, Spawned, Summary};
-use fuelsched::{Budget, Clock, Executor, Fuel, Group, GroupId, Limits, Policy, RunEnd, Task, TaskId};
+use fuelsched::reason::{Control, PickReason};
+use fuelsched::trace::{Digest, Ended, GroupControl, Observer, Recorder, Slice, Spawned, Summary};
+use fuelsched::{Budget, Clock, Executor, Fuel, Group, GroupId, Policy, RunEnd, TaskId};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use std::fs::File;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -60,19 +63,29 @@ pub(crate) struct Watch {
     pub(crate) digest: Digest,
     /// How the tasks fare.
     pub(crate) summary: Summary,
+    /// For `--record`.
+    record: Option<Recorder<File>>,
 }
 
 impl Observer for Watch {
     fn spawned(&mut self, task: &Spawned) {
+        self.log.spawned(task);
         self.summary.spawned(task);
+        self.record.spawned(task);
+    }
+
+    fn group(&mut self, id: GroupId, control: &GroupControl) {
+        self.record.group(id, control);
     }
 
     fn control(&mut self, spawn_index: u64, control: &Control) {
         self.summary.control(spawn_index, control);
+        self.record.control(spawn_index, control);
     }
 
     fn idle(&mut self, from: Fuel, until: Fuel) {
         self.summary.idle(from, until);
+        self.record.idle(from, until);
     }
 
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {
@@ -84,13 +97,47 @@ impl Observer for Watch {
         self.timing.slice(slice);
         self.digest.slice(slice);
         self.summary.slice(slice);
+        self.record.slice(slice);
         self.log.slice(slice);
     }
 
     fn ended(&mut self, task: &Ended) {
         self.digest.ended(task);
         self.summary.ended(task);
+        self.record.ended(task);
         self.log.ended(task);
+    }
+}
+
+impl Watch {
+    /// Who watches the jobs of a plan, under this policy.
+    pub(crate) fn new(
+        plan: &Plan,
+        jobs: &[Job],
+        policy: &PolicySpec,
+        output: OutputArgs,
+        interrupt: &Arc<AtomicBool>,
+    ) -> Watch {
+        let runnable: Vec<&Job> = jobs.iter().filter(|job| job.call.is_ok()).collect();
+        let names = || jobs.iter().map(|job| job.name.clone()).collect();
+        Watch {
+            log: output.log.then(|| Log::new(io::stderr(), names(), interrupt.clone())),
+            timing: output.timing.then(|| Timing { began: Instant::now(), ran: vec![0; runnable.len()] }),
+            digest: digest(&runnable, plan, policy),
+            summary: Summary::new(),
+            record: None,
+        }
+    }
+
+    /// Nanoseconds that the task in this slot ran, if they were measured.
+    pub(crate) fn ran(&self, task: TaskId) -> Option<u64> {
+        self.timing.as_ref().map(|timing| timing.ran.get(task.index()).copied().unwrap_or(0))
+    }
+
+    /// How often a task missed its deadline, if it has any.
+    pub(crate) fn misses(&self, ended: &Ended) -> Option<u64> {
+        let fare = self.summary.tasks().get(usize::try_from(ended.spawn_index).ok()?)?;
+        fare.deadline_misses()
     }
 }
 
@@ -114,10 +161,11 @@ pub(crate) struct Session<'a> {
 }
 
 /// Runs a plan, and reports.
-pub(crate) fn run(mut plan: Plan, output: OutputArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(mut plan: Plan, output: OutputArgs, record: Option<&str>) -> anyhow::Result<ExitCode> {
     let interrupted = catch_interrupt()?;
     let jobs = job::load(&engine(plan.max_stack)?, &mut plan);
-    let mut session = Session::new(&plan, &jobs, &plan.policy.clone(), output, &interrupted)?;
+    let recorder = record.map(|path| recording::create(path, &plan)).transpose()?;
+    let mut session = Session::new(&plan, &jobs, &plan.policy.clone(), output, &interrupted, recorder)?;
     say_what_failed(session.spawned.iter().filter_map(|spawned| Some(spawned.as_ref().err()?.message.as_str())));
     if nothing_ran_as_typed(&session.spawned) {
         return Ok(ExitCode::from(2));
@@ -126,9 +174,14 @@ pub(crate) fn run(mut plan: Plan, output: OutputArgs) -> anyhow::Result<ExitCode
     let ended_by = session.run_to_the_end(&interrupted, !output.log);
     session.sched.stop_all();
     let report = session.report(ended_by, began.elapsed());
+    let recorded = session.sched.observer_mut().record.take().map_or(Ok(()), |record| record.finish().map(drop));
     // The log's last line is written when the log goes.
     drop(session);
     output::result(&report.render(output.format)?)?;
+    if let Err(error) = recorded {
+        output::error(&format!("the recording is not complete: {}: {error}", record.unwrap_or_default()));
+        return Ok(ExitCode::from(report.exit_code().max(1)));
+    }
     Ok(ExitCode::from(report.exit_code()))
 }
 
@@ -142,6 +195,7 @@ impl<'a> Session<'a> {
         policy: &PolicySpec,
         output: OutputArgs,
         interrupt: &Arc<AtomicBool>,
+        record: Option<Recorder<File>>,
     ) -> anyhow::Result<Session<'a>> {
         let clock = Clock::monotonic();
         let made = policy.build(plan, &clock).map_err(anyhow::Error::msg)?;
@@ -149,18 +203,11 @@ impl<'a> Session<'a> {
             Some(time) => Box::new(Timed::new(made, time, clock.clone())),
             None => made,
         };
-        let runnable: Vec<&Job> = jobs.iter().filter(|job| job.call.is_ok()).collect();
-        let names = || runnable.iter().map(|job| job.name.clone()).collect();
-        let watch = Watch {
-            log: output.log.then(|| Log::new(io::stderr(), names(), interrupt.clone())),
-            timing: output.timing.then(|| Timing { began: Instant::now(), ran: vec![0; runnable.len()] }),
-            digest: digest(&runnable, plan, policy),
-            summary: Summary::new(),
-        };
+        let watch = Watch { record, ..Watch::new(plan, jobs, policy, output, interrupt) };
         let mut sched = Executor::builder().policy(made).observer(watch).clock(clock.clone()).build();
         let groups: Vec<GroupId> = plan.groups.iter().map(|group| sched.add_group(as_group(group))).collect();
         let mut lives = Lives::new(plan, policy);
-        let spawned = jobs.iter().map(|job| spawn(&mut sched, &mut lives, job, plan, &groups)).collect();
+        let spawned = jobs.iter().enumerate().map(|job| spawn(&mut sched, &mut lives, job, plan, &groups)).collect();
         Ok(Session { plan, jobs, sched, lives, spawned, clock })
     }
 }
@@ -230,75 +277,17 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// Spawns a job.
-fn spawn(sched: &mut Sched, lives: &mut Lives, job: &Job, plan: &Plan, groups: &[GroupId]) -> Result<TaskId, Refusal> {
-    let call = job.call.as_ref().map_err(Clone::clone)?;
-    let task = &plan.tasks[job.task];
-    let dress = Dress::of(task, job.task, plan, groups);
-    let program = call.program.clone().limits(Limits { memory: plan.max_memory, ..Limits::default() });
-    let (entry, args) = (job.entry.clone(), call.args.clone());
-    let spawned = match (task.health.restart, lives.looks_after()) {
-        (_, false) => sched.spawn(dress.wear(program.call((), &entry, &args))),
-        (Some(Restart::Warm), true) => {
-            let instance = program.instance(()).warm();
-            lives.spawn(sched, task, move || dress.wear(instance.call(&entry, &args)))
-        }
-        (_, true) => lives.spawn(sched, task, move || dress.wear(program.call((), &entry, &args))),
-    };
+/// Spawns a job, whose position among the jobs is its label.
+fn spawn(
+    sched: &mut Sched,
+    lives: &mut Lives,
+    (label, job): (usize, &Job),
+    plan: &Plan,
+    groups: &[GroupId],
+) -> Result<TaskId, Refusal> {
+    let make = make::maker(label, job, plan, groups)?;
+    let spawned = lives.spawn(sched, &plan.tasks[job.task], make);
     spawned.map_err(|error| Refusal { message: format!("{}: {error}", job.name), mistyped: false })
-}
-
-/// All that a task is given beside its call.
-#[derive(Debug)]
-struct Dress {
-    /// Fuel that it may use in all.
-    budget: Option<u64>,
-    /// Fuel in each period.
-    replenish: Option<Replenish>,
-    /// Its group.
-    group: Option<GroupId>,
-    /// When it can first run.
-    start: u64,
-    /// What the policy is told.
-    params: Vec<Param>,
-}
-
-impl Dress {
-    /// What a plan says of a task.
-    fn of(task: &TaskPlan, position: usize, plan: &Plan, groups: &[GroupId]) -> Dress {
-        let partition = plan.frames.is_some().then(|| Param::Partition(u32::try_from(position).unwrap_or(u32::MAX)));
-        let params = [
-            task.quantum.map(|n| Param::Quantum(Fuel(n))),
-            task.weight.map(Param::Weight),
-            task.priority.map(Param::Priority),
-            task.period.map(|n| Param::Period(Fuel(n))),
-            task.runtime.map(|n| Param::Runtime(Fuel(n))),
-            task.deadline.map(|n| Param::Deadline(Fuel(n))),
-            partition,
-        ];
-        Dress {
-            budget: plan.budget(task),
-            replenish: task.replenish,
-            group: task.group.map(|group| groups[group]),
-            start: task.start,
-            params: params.into_iter().flatten().collect(),
-        }
-    }
-
-    /// A task with all of it.
-    fn wear(&self, task: Task) -> Task {
-        let mut task = self.params.iter().fold(task.start_at(Fuel(self.start)), |task, param| task.param(*param));
-        if let Some(fuel) = self.budget {
-            task = task.budget(Fuel(fuel));
-        }
-        if let Some(Replenish { fuel, period }) = self.replenish {
-            task = task.replenishing(Fuel(fuel), Fuel(period));
-        }
-        match self.group {
-            Some(group) => task.group(group),
-            None => task,
-        }
-    }
 }
 
 /// Says what is wrong with jobs that cannot run, once for copies of one job.
@@ -385,15 +374,12 @@ impl Session<'_> {
             Err(refusal) => report.failed(refusal.message.clone()),
             Ok(first) => {
                 let current = self.lives.current(*first);
-                let timing = self.sched.observer().timing.as_ref();
-                let ran = timing.map(|timing| timing.ran.get(current.index()).copied().unwrap_or(0));
                 let Some(ended) = self.sched.take(current) else {
                     return report;
                 };
-                let summary = &self.sched.observer().summary;
-                let fare = summary.tasks().get(usize::try_from(ended.spawn_index).unwrap_or(usize::MAX));
-                let misses = fare.and_then(|fare| fare.deadline_misses());
-                report.lived(&self.lives, *first, misses).ended(&ended, ran)
+                let watch = self.sched.observer();
+                let (ran, misses) = (watch.ran(current), watch.misses(&ended));
+                report.lived(self.lives.numbers(*first), misses).ended(&ended, ran)
             }
         }
     }
