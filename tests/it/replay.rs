@@ -7,7 +7,7 @@ use fuelsched::replay::Verdict;
 use fuelsched::trace::{Ended, Event, GroupControl, Observer, Slice, Spawned};
 use fuelsched::{
     Budget, Clock, ErrorKind, Executor, Fuel, Group, GroupId, Outcome, Recorder, Recording, Replay, Result, SliceEnd,
-    Task, TaskId,
+    Task, TaskId, Value,
 };
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -458,6 +458,27 @@ fn guests_do_again_what_they_did() {
 }
 
 #[cfg(feature = "digest")]
+#[test]
+fn what_the_host_wrote_into_a_guest_is_written_again() {
+    let module = guest("inspect");
+    let call = || module.call("main", &[]).inspectable();
+    let policy = RoundRobin::new(Fuel(1_000));
+    let mut sched = Executor::builder().policy(policy).observer(watch(b"")).build();
+    let id = sched.spawn(call()).unwrap();
+    sched.run_for(Budget::polls(3));
+    sched.set_global(id, "step", Value::I32(-7)).unwrap();
+    sched.run_for(Budget::polls(2));
+    sched.write_memory(id, "memory", 4, &42_u32.to_le_bytes()).unwrap();
+    sched.run();
+    let (bytes, log) = recorded(sched);
+    assert!(log.last().is_some_and(|line| line.contains("returned 42")), "{log:?}");
+    let (verdict, again) = replayed(&bytes, |_, _| Ok(call()));
+    assert_eq!((verdict.unwrap(), again), (Verdict::Same, log));
+    // A task that cannot be inspected cannot be replayed, and it is said why.
+    let message = divergence(&bytes, |_, _| Ok(module.call("main", &[])));
+    assert!(message.contains("is not inspectable"), "{message}");
+}
+
 #[test]
 fn a_replay_has_the_digest_of_the_run() {
     use fuelsched::trace::Digest;
