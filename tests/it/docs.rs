@@ -103,6 +103,16 @@ fn the_page_on_json_shows_what_is_printed() {
 }
 
 #[test]
+fn the_page_on_policies_shows_what_is_printed() {
+    assert!(check("docs/policies.md") >= 7);
+}
+
+#[test]
+fn the_page_on_replays_shows_what_is_printed() {
+    assert!(check("docs/replay.md") > 0);
+}
+
+#[test]
 fn a_wrong_output_would_be_noticed() {
     let found = commands("```console\n$ sched --version\nsched 9.9\n```\n");
     let actual: Vec<String> = shell(&found[0].0).lines().map(steady).collect();
