@@ -322,6 +322,29 @@ impl ErrorKind {
             ErrorKind::Policy { policy, message } => write!(f, "the policy {policy}: {message}"),
             ErrorKind::NoSuchGroup(id) => write!(f, "there is no group {id}"),
             ErrorKind::GroupInUse(id) => write!(f, "group {id} still has tasks; end them first"),
+            ErrorKind::NotARecording { .. } | ErrorKind::Recording { .. } | ErrorKind::ReadRecording { .. } => {
+                self.fmt_recording(f)
+            }
+            ErrorKind::NotInspectable(_)
+            | ErrorKind::NotStarted(_)
+            | ErrorKind::NoSuchMemory { .. }
+            | ErrorKind::NoSuchGlobal { .. }
+            | ErrorKind::ImmutableGlobal { .. } => self.fmt_inspection(f),
+            ErrorKind::InstanceBusy { module } => write!(
+                f,
+                "{module}: the instance is in the middle of another call; wait for its outcome, or make a second instance"
+            ),
+            ErrorKind::InstanceGone { module } => {
+                write!(f, "{module}: the instance was lost with a call that did not return; make a new one")
+            }
+            // What goes wrong in loading is written by `Error`.
+            loading => write!(f, "{loading:?}"),
+        }
+    }
+
+    /// Writes why a guest cannot be looked into.
+    fn fmt_inspection(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             ErrorKind::NotInspectable(id) => {
                 write!(f, "task {id} is not inspectable; spawn a guest's call with `.inspectable()`")
             }
@@ -338,18 +361,7 @@ impl ErrorKind {
             ErrorKind::ImmutableGlobal { module, export } => {
                 write!(f, "{module}: the global '{export}' is immutable")
             }
-            ErrorKind::NotARecording { .. } | ErrorKind::Recording { .. } | ErrorKind::ReadRecording { .. } => {
-                self.fmt_recording(f)
-            }
-            ErrorKind::InstanceBusy { module } => write!(
-                f,
-                "{module}: the instance is in the middle of another call; wait for its outcome, or make a second instance"
-            ),
-            ErrorKind::InstanceGone { module } => {
-                write!(f, "{module}: the instance was lost with a call that did not return; make a new one")
-            }
-            // What goes wrong in loading is written by `Error`.
-            loading => write!(f, "{loading:?}"),
+            other => write!(f, "{other:?}"),
         }
     }
 

@@ -271,7 +271,7 @@ fn a_mistyped_word_gets_a_suggestion() {
     refused(&["rum", HEALTHY], "a similar subcommand exists: 'run'");
     refused(&["run", "--format=jsn", HEALTHY], "a similar value exists: 'json'");
     refused(&["run", "--policy=roundrobin", HEALTHY], "did you mean 'round-robin'? there are round-robin, weighted");
-    refused(&["run"], "<TASK>...");
+    refused(&["run"], "there is nothing to run: name a TASK");
     refused(&["--runs=5"], "--benchmark");
 }
 
