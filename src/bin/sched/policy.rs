@@ -143,7 +143,12 @@ impl PolicySpec {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
             let param = kind.param(key).ok_or_else(|| format!("{name} has no '{key}'; {}", kind.has()))?;
             let value = whole(value).filter(|n| (param.least..=param.most).contains(n)).ok_or_else(|| {
-                format!("{key} takes a whole number from {} to {}, such as {name}:{key}=1_000", param.least, param.most)
+                format!(
+                    "{key} takes a whole number from {} to {}, such as {name}:{key}={}",
+                    param.least,
+                    param.most,
+                    param.most.min(1_000)
+                )
             })?;
             spec.params.insert(param.name.into(), value);
         }
