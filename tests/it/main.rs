@@ -11,8 +11,8 @@ mod ledger;
 mod modules;
 mod pace;
 mod policies;
-mod supervisor;
 mod replay;
+mod supervisor;
 mod support;
 
 // The binary, and what the documents say of it.

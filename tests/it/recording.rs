@@ -178,3 +178,20 @@ fn a_log_of_restarts_and_of_their_replay_names_everybody() {
     assert_eq!((lines(&run), lines(&again)), (4, 4), "{}{}", run.err, again.err);
     assert_eq!((run.code, again.code), (1, 1));
 }
+
+#[test]
+fn windows_in_time_run_by_the_clock_and_are_replayed() {
+    let folder = Folder::new("windows");
+    let (plan, file) = (folder.file("plan.toml"), folder.file("run.rec"));
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm/spin.wat").display().to_string();
+    let windows = r#"[{ task = "a", offset = "0ms", length = "3ms" }, { task = "b", offset = "5ms", length = "2ms" }]"#;
+    let mode = format!("[[policy.mode]]\nname = \"m\"\nframe = \"10ms\"\nwindows = {windows}\n");
+    let task = |name| format!("[[task]]\nname = \"{name}\"\nmodule = {module:?}\n");
+    let policy = "run-time = \"100ms\"\n[policy]\nname = \"cyclic\"\nunit = \"time\"\nguard = \"20us\"\n";
+    fs::write(&plan, format!("{policy}{mode}{}{}", task("a"), task("b"))).unwrap();
+    let run = report(&["run", "--plan", &plan, "--record", &file]);
+    assert_eq!((&run["ended_by"], &run["reproducible"]), (&Value::from("run-time"), &Value::from(false)));
+    let used: Vec<_> = [0, 1].map(|id| run["tasks"][id]["fuel"]["used"].as_u64().unwrap()).into();
+    assert!(used.iter().all(|used| *used > 0), "{used:?}");
+    assert_eq!(schedule(run), schedule(report(&["run", "--replay", &file])));
+}

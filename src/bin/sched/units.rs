@@ -33,6 +33,11 @@ pub(crate) fn time(text: &str) -> Option<Duration> {
     (!time.is_zero() && u64::try_from(time.as_nanos()).is_ok()).then_some(time)
 }
 
+/// Whether a text is a time of zero: `0ms`, where it may be.
+pub(crate) fn no_time(text: &str) -> bool {
+    humantime::parse_duration(text).is_ok_and(|time| time.is_zero())
+}
+
 /// A size of memory.
 pub(crate) fn size(text: &str) -> Option<usize> {
     let size = text.replace('_', "").parse::<ByteSize>().ok()?;

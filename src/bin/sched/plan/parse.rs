@@ -7,7 +7,7 @@ use super::{
     Act, Frames, GroupPlan, HealthPlan, ModePlan, Modules, Plan, Replenish, Restart, SwitchPlan, TaskPlan, Unit, stem,
 };
 use crate::policy::{self, PolicySpec};
-use crate::units::{MOST_FUEL, MOST_TASKS};
+use crate::units::{self, MOST_FUEL, MOST_TASKS};
 use anyhow::{Context, Result, anyhow, bail};
 use std::io::Read as _;
 use std::ops::Range;
@@ -194,7 +194,11 @@ fn frames(keys: &mut Keys<'_>, draft: &mut Draft) {
 fn length(unit: Unit, least: u64) -> impl Fn(&DeValue<'_>) -> Read<u64> {
     move |value| match unit {
         Unit::Fuel => tree::whole(least, MOST_FUEL)(value),
-        Unit::Time if least == 0 && tree::whole(0, 0)(value).is_ok() => Ok(0),
+        Unit::Time
+            if least == 0 && (tree::whole(0, 0)(value).is_ok() || value.as_str().is_some_and(units::no_time)) =>
+        {
+            Ok(0)
+        }
         Unit::Time => tree::time(value),
     }
 }
