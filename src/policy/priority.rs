@@ -17,14 +17,14 @@
 //!
 //! **Algorithm with ageing.** A task that waits rises one level for each `ageing` of fuel that passes on the virtual clock. All who wait rise alike, so
 //! their order does not change while they wait: it is that of `since − priority × ageing`, where `since` is when the wait began.
-//! Within a level that is the order of waiting, and overshoot is paid back so: a debt of whole quanta puts `since` off by as
-//! many rounds of the level (a quantum for each other task that is ready on it, which is what a round lasts if none of them overshoots), and the
-//! rest is taken off the next grant.
+//! Within a level that is the order of waiting, and overshoot is paid back so: what is owed short of a quantum is taken off the next grant, and
+//! whole quanta put `since` off by as many rounds of the level. A round is taken to last a quantum for each other task that is ready there, so
+//! this second part is exact where those have the same quantum and do not overshoot much, and a good estimate elsewhere.
 //!
 //! **Waiting with ageing.** Let a task of priority `p` wait since `s`, and let `P` be the highest priority that anybody has meanwhile. Whoever
 //! begins to wait after `T = s + (P − p) × ageing` comes behind it. So after `T` each of the others, if it was ahead, ends one turn, and is
 //! behind: the task runs **by `T` plus one turn (quantum and overshoot) of each other task that waits or runs at `T`**. For a task that owes
-//! whole quanta, `s` is the later moment that they put off. New tasks, however many, and tasks that sleep and wake do not add to it.
+//! whole quanta, `s` is later by what they put it off. New tasks, however many, and tasks that sleep and wake do not add to it.
 //!
 //! **Cost.** O(log n) for a pick and for a charge.
 
@@ -117,6 +117,16 @@ impl Task {
     fn grant(&self) -> u64 {
         if self.left > 0 { self.left } else { self.quantum - self.debt % self.quantum }
     }
+
+    /// How long the whole quanta that it owes put off its wait, where there are so many others on its level. Half a quantum more
+    /// lets the last of them, whose turn ends then, come before it.
+    fn sits_out(&self, others: u128) -> u128 {
+        if self.debt < self.quantum {
+            return 0;
+        }
+        let (rounds, quantum) = (u128::from(self.debt / self.quantum), u128::from(self.quantum));
+        (rounds * quantum).saturating_mul(others).saturating_add(quantum.div_ceil(2))
+    }
 }
 
 impl Priority {
@@ -182,9 +192,8 @@ impl Priority {
     /// Begins a wait: puts a task among the ready, behind its equals, and behind what it owes.
     fn wait(&mut self, id: TaskId) {
         let task = &mut self.tasks[id];
-        let rounds = u128::from(task.debt / task.quantum);
         let others = u128::from(self.levels[usize::from(task.priority)].ready);
-        task.since = self.now.saturating_add(rounds.saturating_mul(others).saturating_mul(u128::from(task.quantum)));
+        task.since = self.now.saturating_add(task.sits_out(others));
         task.arrival = self.arrivals;
         self.arrivals += 1;
         self.insert(id);
@@ -260,6 +269,8 @@ impl Policy for Priority {
         let task = &mut self.tasks[id];
         let (priority, pass) = (task.priority, task.pass);
         task.left = task.grant();
+        // Whoever has its turn has no more to sit out, should the host cut it short.
+        task.since = task.since.min(self.now);
         let grant = Fuel(task.left);
         self.left(priority);
         self.levels[usize::from(priority)].now = pass;
@@ -329,4 +340,145 @@ impl Policy for Priority {
 /// The one parameter that cannot be served.
 fn refuse_quantum() -> Error {
     refuse("priority", "a quantum of 0 would be an empty slice; it must be at least 1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The id of a task.
+    fn id(index: u32) -> TaskId {
+        TaskId::new(index, 0)
+    }
+
+    /// A policy with ready tasks of these priorities.
+    fn ready(mut policy: Priority, priorities: &[u8]) -> Priority {
+        for (index, priority) in (0..).zip(priorities) {
+            policy.admit(id(index), &Params::default().with(Param::Priority(*priority))).unwrap();
+            policy.ready(id(index), ReadyReason::Spawned, Fuel::ZERO);
+        }
+        policy
+    }
+
+    /// Picks, and says who and for how much.
+    fn pick(policy: &mut Priority) -> (usize, u64) {
+        match policy.pick(Fuel::ZERO) {
+            Pick::Run(run) => (run.id.index(), run.grant.0),
+            other => panic!("nobody picked: {other:?}"),
+        }
+    }
+
+    /// Lets the next one use this much; says who it was.
+    fn run(policy: &mut Priority, used: u64, end: SliceEnd) -> usize {
+        let (who, _) = pick(policy);
+        policy.charge(id(who as u32), Fuel(used), end);
+        who
+    }
+
+    #[test]
+    fn the_highest_occupied_level_is_known() {
+        let mut policy = ready(Priority::new(Fuel(10)), &[0, 63, 64, 200, 255]);
+        for expected in [255, 200, 64, 63, 0] {
+            assert_eq!(policy.highest(), Some(expected));
+            run(&mut policy, 10, SliceEnd::Blocked);
+        }
+        assert_eq!((policy.highest(), policy.pick(Fuel::ZERO)), (None, Pick::Empty));
+        policy.ready(id(2), ReadyReason::Resumed, Fuel(50));
+        policy.leave(id(2));
+        policy.leave(id(2));
+        assert_eq!((policy.highest(), policy.pick(Fuel::ZERO)), (None, Pick::Empty));
+    }
+
+    #[test]
+    fn parameters_are_set_in_every_state() {
+        let mut policy = ready(Priority::new(Fuel(10)), &[1, 1, 1]);
+        // Ready.
+        policy.set(id(2), Param::Priority(2)).unwrap();
+        policy.set(id(2), Param::Quantum(Fuel(7))).unwrap();
+        assert_eq!(pick(&mut policy), (2, 7));
+        // Running.
+        policy.set(id(2), Param::Priority(0)).unwrap();
+        policy.set(id(2), Param::Quantum(Fuel(8))).unwrap();
+        policy.charge(id(2), Fuel(7), SliceEnd::Preempted);
+        assert_eq!(run(&mut policy, 10, SliceEnd::Blocked), 0);
+        // Waiting.
+        policy.set(id(0), Param::Priority(3)).unwrap();
+        policy.ready(id(0), ReadyReason::Resumed, Fuel(17));
+        let order = [(); 3].map(|()| run(&mut policy, 10, SliceEnd::Blocked));
+        assert_eq!(order, [0, 1, 2]);
+    }
+
+    #[test]
+    fn what_a_cut_turn_has_left_outlasts_a_new_quantum_and_ends_with_a_wait() {
+        let mut policy = ready(Priority::new(Fuel(10)), &[0]);
+        assert_eq!(run(&mut policy, 4, SliceEnd::Preempted), 0);
+        policy.set(id(0), Param::Quantum(Fuel(5))).unwrap();
+        assert_eq!(pick(&mut policy), (0, 6));
+        policy.charge(id(0), Fuel(1), SliceEnd::Blocked);
+        policy.ready(id(0), ReadyReason::Resumed, Fuel(5));
+        assert_eq!(pick(&mut policy), (0, 5));
+    }
+
+    #[test]
+    fn a_debt_that_was_paid_does_not_put_off_the_rest_of_a_cut_turn() {
+        let mut policy = ready(Priority::new(Fuel(10)).ageing(Fuel(1)), &[0]);
+        // It owes four quanta, and is alone: nobody is there to be let ahead.
+        assert_eq!(run(&mut policy, 50, SliceEnd::Preempted), 0);
+        assert_eq!(run(&mut policy, 1, SliceEnd::Preempted), 0);
+        policy.admit(id(1), &Params::default().with(Param::Priority(1))).unwrap();
+        policy.ready(id(1), ReadyReason::Spawned, Fuel(51));
+        // It has waited since 50, and so risen by one level: as high as the new one, and it came first.
+        assert_eq!(pick(&mut policy), (0, 9));
+    }
+
+    #[test]
+    fn a_new_priority_keeps_the_wait() {
+        let mut policy = ready(Priority::new(Fuel(10)).ageing(Fuel(10)), &[0, 3]);
+        assert_eq!(run(&mut policy, 10, SliceEnd::Preempted), 1);
+        assert_eq!(run(&mut policy, 10, SliceEnd::Preempted), 1);
+        // Both on level 2: one waits since 0, the other since 20.
+        policy.set(id(0), Param::Priority(2)).unwrap();
+        policy.set(id(1), Param::Priority(2)).unwrap();
+        assert_eq!(policy.numbers(id(0))[1], ("level", 4));
+        assert_eq!(run(&mut policy, 10, SliceEnd::Preempted), 0);
+    }
+
+    #[test]
+    fn whoever_slept_stands_where_its_level_is() {
+        let mut policy = ready(Priority::new(Fuel(10)), &[0, 0]);
+        assert_eq!(run(&mut policy, 10, SliceEnd::Blocked), 0);
+        (0..50).for_each(|_| assert_eq!(run(&mut policy, 10, SliceEnd::Preempted), 1));
+        policy.ready(id(0), ReadyReason::Resumed, Fuel::ZERO);
+        assert_eq!([(); 4].map(|()| run(&mut policy, 10, SliceEnd::Preempted)), [0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn an_old_id_means_nothing() {
+        let mut policy = ready(Priority::new(Fuel(10)), &[4]);
+        policy.leave(id(0));
+        policy.admit(TaskId::new(0, 1), &Params::default()).unwrap();
+        policy.ready(TaskId::new(0, 1), ReadyReason::Spawned, Fuel::ZERO);
+        policy.leave(id(0));
+        assert!(policy.numbers(id(0)).is_empty());
+        assert_eq!(pick(&mut policy), (0, 10));
+        policy.leave(TaskId::new(0, 1));
+        assert_eq!(policy.pick(Fuel::ZERO), Pick::Empty);
+    }
+
+    #[test]
+    fn no_number_is_too_large() {
+        for policy in
+            [Priority::new(Fuel::MAX), Priority::new(Fuel(0)).ageing(Fuel::MAX), Priority::new(Fuel(1)).ageing(Fuel(0))]
+        {
+            let mut policy = ready(policy, &[0, 255, 255, 7]);
+            policy.now = u128::MAX - 5;
+            policy.levels.iter_mut().for_each(|level| level.now = u128::MAX - 5);
+            for round in 0..40 {
+                let who = id(run(&mut policy, u64::MAX, SliceEnd::Preempted) as u32);
+                policy.set(who, Param::Priority([0, 255][round % 2])).unwrap();
+                policy.set(who, Param::Quantum([Fuel(1), Fuel::MAX][round % 2])).unwrap();
+                assert_eq!(policy.numbers(who).len(), 3);
+            }
+        }
+    }
 }

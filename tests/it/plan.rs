@@ -425,7 +425,7 @@ fn a_policy_on_the_command_line_is_checked() {
         ("lottery:sed=1", "lottery has no 'sed'; it has `seed`"),
         ("weighted:seed=1", "weighted has no 'seed'; it has no parameters"),
         ("mlfq:levels=0", "levels takes a whole number from 1 to 32, such as mlfq:levels=32"),
-        ("priority:ageing", "ageing takes a whole number from 1 to 4611686018427387904, such as priority:ageing=1_000"),
+        ("priority:ageing", "ageing takes a whole number from 1 to 4611686018427387904, such as priority:ageing=1000"),
         ("cyclic", "cyclic needs windows, which only a plan can say: [[policy.mode]] in docs/plan.md"),
     ] {
         let run = sched(&["run", "--policy", policy, "wasm/main.wat"]);
