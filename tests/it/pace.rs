@@ -229,21 +229,34 @@ fn quanta_follow_a_change_and_not_a_wobble() {
 fn a_turn_that_the_host_cuts_short_keeps_its_quantum() {
     let (mut sched, clock) = timed();
     sched.spawn(costing(&clock, &[1.0])).unwrap();
-    sched.spawn(costing(&clock, &[1.0])).unwrap();
-    for fuel in [40_000, 40_000, 20_000, 100_000, 1] {
-        sched.run_for(Budget::fuel(fuel));
+    sched.spawn(costing(&clock, &[100.0])).unwrap();
+    for fuel in [40_000, 60_000, 40_000, u64::MAX] {
+        sched.run_for(Budget::fuel(fuel).or_polls(1));
     }
     let expected = [
         "a turn: 40000/40000 40µs",
+        "a continued: 60000/60000 60µs",
+        "b turn: 40000/40000 4ms",
         // Its pace is known by now, and the turn is still one of 100,000.
-        "a continued: 40000/40000 40µs",
-        "a continued: 20000/20000 20µs",
-        "b turn: 100000/100000 100µs",
-        "a turn: 1/1 1ns",
+        "b continued: 60000/60000 6ms",
     ];
     assert_eq!(logged(&mut sched), expected);
-    let numbers = sched.policy().numbers(TaskId::new(0, 0));
-    assert_eq!(numbers, [("quantum", 1_000_000), ("balance", 999_999), ("ps-per-fuel", 1_000)]);
+    assert_eq!(polls(&mut sched, 2), ["a turn: 1000000/1000000 1ms", "b turn: 10000/10000 1ms"]);
+    let numbers = sched.policy().numbers(TaskId::new(1, 0));
+    assert_eq!(numbers, [("quantum", 10_000), ("balance", 0), ("ps-per-fuel", 100_000)]);
+}
+
+#[test]
+fn a_task_that_does_not_run_after_all_teaches_nothing() {
+    let (mut sched, clock) = timed();
+    let id = sched.spawn(costing(&clock, &[1.0])).unwrap();
+    polls(&mut sched, 3);
+    let before = sched.policy().numbers(id);
+    sched.suspend(id).unwrap();
+    // The policy picks it, and is told that it waits.
+    assert!(matches!(sched.step(), Step::Idle { .. }));
+    sched.resume(id).unwrap();
+    assert_eq!(sched.policy().numbers(id), before);
 }
 
 #[test]
@@ -251,7 +264,6 @@ fn a_task_with_a_quantum_of_its_own_keeps_it() {
     let (mut sched, clock) = timed();
     sched.spawn(costing(&clock, &[1.0]).param(Param::Quantum(Fuel(7_000)))).unwrap();
     let later = sched.spawn(costing(&clock, &[1.0])).unwrap();
-    polls(&mut sched, 4);
     sched.set_quantum(later, Fuel(5_000)).unwrap();
     let expected = ["a turn: 7000/7000 7µs", "b turn: 5000/5000 5µs", "a turn: 7000/7000 7µs", "b turn: 5000/5000 5µs"];
     assert_eq!(polls(&mut sched, 4), expected);
