@@ -360,6 +360,10 @@ fn each_kind_of_mistake_has_its_message() {
         assert!(said.starts_with(&format!("error: {message}")), "{text}:\n{said}");
         assert!(said.ends_with(&format!("--> plan.toml:{place}")) || message.ends_with(": "), "{text}:\n{said}");
     }
+}
+
+#[test]
+fn each_kind_of_mistake_about_tasks_has_its_message() {
     let cases = [
         ("", "there is no [[task]], so there is nothing to run", "1:1"),
         ("[[task]]\nname = \"a\"", "[[task]] needs `module`", "1:1"),
@@ -430,5 +434,19 @@ fn a_policy_on_the_command_line_is_checked() {
     ] {
         let run = sched(&["run", "--policy", policy, "wasm/main.wat"]);
         assert!(run.code == 2 && run.out.is_empty() && run.err.contains(message), "{policy}: {run:?}");
+    }
+}
+
+#[test]
+fn tasks_that_share_a_window_take_turns_of_the_quantum() {
+    let windows = "windows = [{ task = \"a\", offset = 0, length = 800 }]";
+    let policy = format!("[policy]\nname = \"cyclic\"\n[[policy.mode]]\nname = \"m\"\nframe = 1000\n{windows}\n");
+    let task = format!("[[task]]\nname = \"a\"\nmodule = {:?}\ncopies = 2\n", wasm("spin"));
+    let plan = file("shared-window.toml", format!("run-fuel = 1_600\n{policy}{task}"));
+    // What a window's end cuts off a turn goes on in the next window.
+    let cases = [("100", [800, 800], 16), ("400", [800, 800], 4), ("10_000", [1_600, 0], 2)];
+    for (quantum, fuel, slices) in cases {
+        let (_, report) = sched_json(&["--plan", &plan, "--quantum", quantum]);
+        assert_eq!((used(&report), &report["totals"]["slices"]), (fuel.into(), &json!(slices)), "{quantum}: {report}");
     }
 }

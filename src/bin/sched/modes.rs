@@ -6,8 +6,8 @@ use fuelsched::reason::{Param, Params, ReadyReason};
 use fuelsched::{Clock, Fuel, GroupId, Policy, Result, SliceEnd, TaskId};
 use std::collections::VecDeque;
 
-/// The policy of a plan's frames.
-pub(crate) fn build(frames: &Frames, clock: &Clock) -> Result<Box<dyn Policy>> {
+/// The policy of a plan's frames, in which tasks that share windows take turns of this quantum.
+pub(crate) fn build(frames: &Frames, quantum: Fuel, clock: &Clock) -> Result<Box<dyn Policy>> {
     let window = |w: &crate::plan::WindowPlan| Window {
         partition: w.task.and_then(|task| u32::try_from(task).ok()),
         offset: w.offset,
@@ -23,7 +23,7 @@ pub(crate) fn build(frames: &Frames, clock: &Clock) -> Result<Box<dyn Policy>> {
         Unit::Fuel => Cyclic::in_fuel(modes)?,
         Unit::Time => Cyclic::in_time(modes, clock.clone())?,
     };
-    let cyclic = cyclic.guard(frames.guard);
+    let cyclic = cyclic.guard(frames.guard).quantum(quantum);
     cyclic.check()?;
     let mut changes: Vec<(u64, String)> =
         frames.switches.iter().map(|change| (change.after_frames, change.mode.clone())).collect();

@@ -102,7 +102,7 @@ pub(crate) const KINDS: &[Kind] = &[
         about: "by windows of a frame that repeats; only a plan can say what they are",
         params: &[],
         make: |_, plan, clock| match &plan.frames {
-            Some(frames) => modes::build(frames, clock).map_err(|error| error.to_string()),
+            Some(frames) => modes::build(frames, Fuel(plan.quantum), clock).map_err(|error| error.to_string()),
             None => Err("cyclic needs windows, which only a plan can say: [[policy.mode]] in docs/plan.md".into()),
         },
     },
