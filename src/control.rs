@@ -23,7 +23,7 @@
 
 use crate::error::Result;
 use crate::value::Value;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a host wants to know or to change of a parked guest. The names are those of exports.
@@ -84,11 +84,18 @@ pub(crate) enum Answer {
 /// As with the meter, one thread at a time uses it, the one that polls; flag and lock make the future `Send`, and neither is ever waited for.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
-    /// Whether the guest is parked in the hook: left, and not gone on.
-    parked: AtomicBool,
+    /// Where the guest is: [`ELSEWHERE`], [`PARKED`] or [`IN_HOST`].
+    place: AtomicU8,
     /// The command, or the answer.
     content: Mutex<Content>,
 }
+
+/// The guest runs, or has not started.
+const ELSEWHERE: u8 = 0;
+/// It is parked in the hook: left, and not gone on.
+const PARKED: u8 = 1;
+/// It waits in a function of the host's, whose future is what a poll would poll.
+const IN_HOST: u8 = 2;
 
 /// What is in a mailbox.
 #[derive(Debug, Default)]
@@ -106,12 +113,17 @@ enum Content {
 impl Mailbox {
     /// Says that the guest is left, and can be asked until it goes on.
     pub(crate) fn park(&self) {
-        self.parked.store(true, Ordering::Relaxed);
+        self.place.store(PARKED, Ordering::Relaxed);
     }
 
     /// Says that the guest goes on.
     pub(crate) fn unpark(&self) {
-        self.parked.store(false, Ordering::Relaxed);
+        self.place.store(ELSEWHERE, Ordering::Relaxed);
+    }
+
+    /// Says that the guest waits in a function of the host's.
+    pub(crate) fn wait_in_host(&self) {
+        self.place.store(IN_HOST, Ordering::Relaxed);
     }
 
     /// Whether there is a command.
@@ -141,7 +153,12 @@ impl Mailbox {
 impl Mailbox {
     /// Whether the guest can be asked.
     pub(crate) fn is_parked(&self) -> bool {
-        self.parked.load(Ordering::Relaxed)
+        self.place.load(Ordering::Relaxed) == PARKED
+    }
+
+    /// Whether the guest waits in a function of the host's.
+    pub(crate) fn is_in_host(&self) -> bool {
+        self.place.load(Ordering::Relaxed) == IN_HOST
     }
 
     /// Puts a command in.
@@ -196,7 +213,9 @@ mod tests {
         assert!(!mailbox.is_parked());
         mailbox.park();
         assert!(mailbox.is_parked());
+        mailbox.wait_in_host();
+        assert!(!mailbox.is_parked(), "its future is the host function's");
         mailbox.unpark();
-        assert!(!mailbox.is_parked());
+        assert!(!mailbox.is_parked() && !mailbox.is_in_host());
     }
 }

@@ -174,6 +174,8 @@ pub enum ErrorKind {
     NotInspectable(TaskId),
     /// The task's guest cannot be inspected yet: there is no instance, or its start functions are at work.
     NotStarted(TaskId),
+    /// The task's guest cannot be inspected now: it waits in a function of its host's.
+    InHostFunction(TaskId),
     /// The export is no memory.
     NoSuchMemory {
         /// The module of the instance.
@@ -327,6 +329,7 @@ impl ErrorKind {
             }
             ErrorKind::NotInspectable(_)
             | ErrorKind::NotStarted(_)
+            | ErrorKind::InHostFunction(_)
             | ErrorKind::NoSuchMemory { .. }
             | ErrorKind::NoSuchGlobal { .. }
             | ErrorKind::ImmutableGlobal { .. } => self.fmt_inspection(f),
@@ -351,6 +354,10 @@ impl ErrorKind {
             ErrorKind::NotStarted(id) => write!(
                 f,
                 "task {id} cannot be inspected yet: the instance is made in the task's first slice, and its start functions run there; let it run until it is preempted in its call"
+            ),
+            ErrorKind::InHostFunction(id) => write!(
+                f,
+                "task {id} cannot be inspected now: it waits in a function of its host's; ask again when it has been preempted in its own code"
             ),
             ErrorKind::NoSuchMemory { module, export, actual } => {
                 f.write_str(&wrong_export(module, export, "memory", *actual))

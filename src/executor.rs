@@ -11,15 +11,18 @@
 //!
 //! What a host does between steps (spawn, kill, suspend, refuel, take) is in `executor/control.rs`; what it does with the memory of a
 //! suspended guest, in `executor/inspect.rs`, where the polls that are no slices are made; how a run of so much time ends in time, in
-//! `executor/frame.rs`.
+//! `executor/frame.rs`; what tasks want that wait, sleep and spawn others, in `executor/outside.rs`, where the thread is parked.
 
 mod control;
 mod frame;
 mod inspect;
+mod outside;
 
 use crate::account::{Account, Groups};
 use crate::budget::Budget;
 use crate::clock::Clock;
+use crate::join::Ending;
+use crate::ledger::Cause;
 use crate::outcome::{Outcome, Trap};
 use crate::pace::Pace;
 use crate::policy::{Pick, Policy, RoundRobin, Run};
@@ -29,6 +32,7 @@ use crate::timer::Timers;
 use crate::trace::{Ended, Observer, Slice};
 use crate::unit::{Fuel, TaskId};
 use frame::{Frame, Limit};
+use outside::Outside;
 use std::fmt;
 use std::time::Duration;
 
@@ -66,7 +70,7 @@ pub struct Executor<P = Box<dyn Policy>, O = ()> {
     policy: P,
     /// Who watches.
     observer: O,
-    /// For time budgets.
+    /// What time it is: for time budgets, and for tasks that sleep or ask.
     clock: Clock,
     /// How long each task's fuel takes, learned under time budgets.
     pace: Pace,
@@ -74,6 +78,8 @@ pub struct Executor<P = Box<dyn Policy>, O = ()> {
     now: Fuel,
     /// Tasks that wait for a moment of the virtual clock.
     timers: Timers,
+    /// What tasks need that reach to their host.
+    outside: Outside,
     /// Groups of tasks.
     groups: Groups,
     /// Sums over all tasks.
@@ -174,6 +180,8 @@ pub enum TaskState {
         /// The moment.
         until: Fuel,
     },
+    /// It waits in a function of its host's: [`Executor::blocked_on`] says for what.
+    Blocked,
     /// It has an outcome, not yet taken.
     Ended,
 }
@@ -181,7 +189,7 @@ pub enum TaskState {
 impl Executor {
     /// An executor to be set up. Unless a policy is given it is round robin with 10,000 fuel a turn.
     pub fn builder() -> Builder<RoundRobin, ()> {
-        Builder { policy: RoundRobin::new(Fuel(10_000)), observer: (), clock: Clock::monotonic() }
+        Builder { policy: RoundRobin::new(Fuel(10_000)), observer: (), clock: Clock::monotonic(), deadlocks: true }
     }
 }
 
@@ -193,24 +201,33 @@ pub struct Builder<P, O> {
     policy: P,
     /// Who watches.
     observer: O,
-    /// For time budgets.
+    /// What time it is.
     clock: Clock,
+    /// Whether tasks end that wait for each other.
+    deadlocks: bool,
 }
 
 impl<P: Policy, O: Observer> Builder<P, O> {
     /// The policy. Its calls are direct; a `Box<dyn Policy>` makes it exchangeable at run time, for one indirect call more a switch.
     pub fn policy<Q: Policy>(self, policy: Q) -> Builder<Q, O> {
-        Builder { policy, observer: self.observer, clock: self.clock }
+        Builder { policy, observer: self.observer, clock: self.clock, deadlocks: self.deadlocks }
     }
 
     /// Who watches the run.
     pub fn observer<N: Observer>(self, observer: N) -> Builder<P, N> {
-        Builder { policy: self.policy, observer, clock: self.clock }
+        Builder { policy: self.policy, observer, clock: self.clock, deadlocks: self.deadlocks }
     }
 
-    /// The clock for [`Budget::time`].
+    /// The clock by which tasks sleep, and by which [`Budget::time`] goes. The system's, unless set.
     pub fn clock(mut self, clock: Clock) -> Builder<P, O> {
         self.clock = clock;
+        self
+    }
+
+    /// Whether tasks that all wait for each other end, as [`Outcome::Deadlocked`]. They do, unless this says no: for a host that will spawn
+    /// another task that wakes them.
+    pub fn end_deadlocks(mut self, end: bool) -> Builder<P, O> {
+        self.deadlocks = end;
         self
     }
 
@@ -227,6 +244,7 @@ impl<P: Policy, O: Observer> Builder<P, O> {
             pace: Pace::new(),
             now: Fuel::ZERO,
             timers: Timers::new(),
+            outside: Outside::new(self.deadlocks),
             groups: Groups::default(),
             totals: Totals::default(),
             starved: 0,
@@ -245,15 +263,24 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         self.step_within(|_| Fuel::MAX)
     }
 
-    /// Runs until there is nothing to run: all tasks have ended, or those left are suspended.
+    /// Runs until there is nothing more to run: all tasks have ended, or those left are suspended. While all that are left sleep, or wait for
+    /// somebody outside, the thread is parked ([`Executor::park`]).
     ///
     /// # Panics
     /// As [`Executor::step`].
     pub fn run(&mut self) -> Ran {
-        self.run_for(Budget::unlimited())
+        let mut all = Ran { why: RunEnd::Done, polls: 0, fuel: Fuel::ZERO };
+        loop {
+            let ran = self.run_for(Budget::unlimited());
+            all = Ran { why: ran.why, polls: all.polls + ran.polls, fuel: all.fuel.plus(ran.fuel) };
+            match ran.why {
+                RunEnd::Idle { next_wake } if self.waits_for_outside(next_wake) => self.park(next_wake),
+                _ => return all,
+            }
+        }
     }
 
-    /// Runs until the budget is spent, or there is nothing to run.
+    /// Runs until the budget is spent, or nobody is ready. It does not wait for anybody: a host with a loop of its own does that as it likes.
     ///
     /// # Panics
     /// As [`Executor::step`].
@@ -329,18 +356,27 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             if self.now >= self.timers.next() {
                 self.fire();
             }
+            if self.outside.waiters > 0 {
+                self.attend();
+            }
             match self.policy.pick(self.now) {
                 Pick::Run(run) => {
                     if let Some(slice) = self.run_slice(run, cap(run.id)) {
                         return Step::Ran(slice);
                     }
                 }
-                Pick::IdleUntilTime(then) => return Step::Idle { next_wake: Some(then) },
+                Pick::IdleUntilTime(then) => {
+                    return Step::Idle { next_wake: Some(then.min(self.outside.sleepers.next())) };
+                }
                 Pick::IdleUntil(then) if then > self.now => self.idle_until(then.min(self.timers.next())),
                 Pick::IdleUntil(_) | Pick::Empty if self.timers.next() < Fuel::MAX => {
                     self.idle_until(self.timers.next())
                 }
-                Pick::IdleUntil(_) | Pick::Empty if self.live > 0 => return Step::Idle { next_wake: None },
+                Pick::IdleUntil(_) | Pick::Empty if self.live > 0 => {
+                    if let Some(idle) = self.idle() {
+                        return idle;
+                    }
+                }
                 Pick::IdleUntil(_) | Pick::Empty => return Step::Done,
             }
         }
@@ -370,13 +406,18 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if outcome.is_some() || task.meter.used() >= task.budget || task.detour {
             waits = conclude(task, &mut self.groups, self.now, grant, &mut outcome);
         }
+        let reaches_out = task.outlook.is_some();
         let slice = settle(task, run, self.now, grant, outcome.as_ref(), waits.is_some());
+        let asked = if reaches_out { self.collect(run.id) } else { None };
         self.book(&slice);
         if let Some(until) = waits {
             self.timers.insert(until, run.id);
         }
         if let Some(outcome) = outcome {
             self.finish(run.id, outcome);
+        }
+        if let Some(asked) = asked {
+            self.grant_wishes(run.id, asked);
         }
         Some(slice)
     }
@@ -387,6 +428,8 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if self.now >= self.timers.next() {
             self.fire();
         }
+        // What woke it is not recorded: that it ran says that something did.
+        self.wake(id);
         if self.state(id) != Some(TaskState::Ready) {
             return None;
         }
@@ -403,20 +446,26 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     fn idle_until(&mut self, then: Fuel) {
         self.observer.idle(self.now, then);
         self.now = then;
+        self.clock.follow(then);
     }
 
-    /// Makes those ready whose time has come.
+    /// Makes those ready whose time has come on the virtual clock.
     #[cold]
     fn fire(&mut self) {
         while let Some(id) = self.timers.take_due(self.now) {
             let Some(State::Live(task)) = self.slots.get_mut(id.index()).map(|slot| &mut slot.state) else {
                 continue;
             };
-            if let Some(account) = &mut task.account {
+            let mut why = if task.ledger.slices == 0 { ReadyReason::Spawned } else { ReadyReason::Replenished };
+            if let Some(account) = &mut task.account
+                && account.until.is_some_and(|until| until <= self.now)
+            {
                 account.until = None;
             }
-            if task.suspended == Suspended::No {
-                let why = if task.ledger.slices == 0 { ReadyReason::Spawned } else { ReadyReason::Replenished };
+            if task.take_sleep(Duration::from_nanos(self.now.0)).is_some() {
+                why = ReadyReason::Woken;
+            }
+            if task.suspended == Suspended::No && !task.is_waiting() {
                 self.policy.ready(id, why, self.now);
             }
         }
@@ -440,6 +489,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     #[inline(always)]
     fn book(&mut self, slice: &Slice) {
         self.now = self.now.plus(slice.charged);
+        self.clock.follow(self.now);
         self.totals.add(slice);
         self.policy.charge(slice.id, slice.charged, slice.end);
         self.observer.slice(slice);
@@ -454,6 +504,9 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             return;
         };
         self.forget(id, &task);
+        if let Some(join) = &task.join {
+            join.end(Ending::of(&outcome));
+        }
         let (spawn_index, label, detached, released) = (task.spawn_index, task.label, task.detached, task.released);
         let ledger = task.into_ledger();
         self.live -= 1;
@@ -469,6 +522,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
 
     /// Takes a task that ends out of what it shares with others.
     fn forget(&mut self, id: TaskId, task: &Live) {
+        self.forget_waits(id, task);
         let Some(account) = &task.account else {
             return;
         };
@@ -573,11 +627,12 @@ fn conclude(
 /// Enters a poll in the task's account: what the slice used, and how it ended; it was the last one if there is an outcome.
 #[inline(always)]
 fn settle(task: &mut Live, run: Run, at: Fuel, grant: Fuel, outcome: Option<&Outcome>, waits: bool) -> Slice {
+    let can_wait = task.can_wait();
     let ledger = &mut task.ledger;
     let used = task.meter.used().minus(ledger.used);
     // A poll is never free, or a future that uses no fuel could keep a run of so much fuel from ending.
     let mut charged = used.max(Fuel(1));
-    let yielded = task.meter.take_yielded();
+    let cause = task.meter.take_cause();
     let end = match outcome {
         Some(outcome) => {
             // What a trap left uncounted is charged in full, or trapping and starting again would be free.
@@ -587,12 +642,13 @@ fn settle(task: &mut Live, run: Run, at: Fuel, grant: Fuel, outcome: Option<&Out
             }
             SliceEnd::Ended
         }
-        None if waits => {
+        // Whoever has no waker cannot wait for it.
+        None if waits || (cause == Cause::Blocked && can_wait) => {
             ledger.blocked += 1;
             SliceEnd::Blocked
         }
         // Out of fuel before the grant is used cannot be: the future gave the rest away without saying so.
-        None if yielded || used < grant => {
+        None if cause != Cause::GaveWay && (cause != Cause::Unsaid || used < grant) => {
             ledger.yielded += 1;
             SliceEnd::Yielded
         }

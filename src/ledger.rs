@@ -1,4 +1,4 @@
-//! What a task has used: the cell through which guest and executor speak of fuel, and the account that the executor keeps.
+//! What a task has used, and why it stopped: the cell through which guest and executor speak of fuel, and the account that the executor keeps.
 //!
 //! ```text
 //!   executor                      Meter                        guest (the call hook, inside the poll)
@@ -11,15 +11,19 @@
 //! The executor knows futures and not Wasmtime, the guest knows Wasmtime and not the executor; they meet here.
 
 use crate::control::Mailbox;
+use crate::outside::{Outside, Taped};
+use crate::reason::BlockedOn;
 use crate::unit::Fuel;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// The cell that a task's future and its executor share.
 ///
 /// All of it is written by one thread at a time, the one that polls; the atomics make the future `Send`, and relaxed loads and
 /// stores of them are plain moves.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct Meter {
     /// Fuel used since the task began, as of the last time that it could be read.
     used: AtomicU64,
@@ -27,17 +31,43 @@ pub struct Meter {
     grant: AtomicU64,
     /// How many slices have begun. A guest that sees another number than before has been polled anew.
     slice: AtomicU64,
-    /// Why the future is about to return `Pending`, if it said so: [`NO_CAUSE`] or [`YIELDED`].
+    /// What `used` was when the present slice began.
+    began: AtomicU64,
+    /// Fuel that host functions have charged, and that the guest's own counter does not know of yet.
+    owed: AtomicU64,
+    /// Why the future is about to return `Pending`, if it said so: one of the numbers below.
     cause: AtomicU8,
+    /// Whether a host function has been `Pending` since the hook last looked.
+    waited: AtomicBool,
     /// Where the executor asks for what is in the guest's memory; there for inspectable tasks alone.
     mailbox: OnceLock<Box<Mailbox>>,
+    /// What goes beyond a slice; there for tasks that call their host.
+    outside: OnceLock<Box<Outside>>,
 }
 
 /// The future has said nothing: its fuel ran out.
 const NO_CAUSE: u8 = 0;
 /// The future gives the rest of its slice away.
 const YIELDED: u8 = 1;
+/// The future waits.
+const BLOCKED: u8 = 2;
+/// Host work has used up the slice, and goes on in the next one.
+const GAVE_WAY: u8 = 3;
 
+/// Why a future was `Pending`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Its fuel ran out, or it did not say.
+    Unsaid,
+    /// It gave the rest of its slice away.
+    Yielded,
+    /// It waits.
+    Blocked,
+    /// It is preempted, whatever it used.
+    GaveWay,
+}
+
+/// The executor's side.
 impl Meter {
     /// Begins a slice of `grant` fuel. For whoever polls the future; an [`Executor`](crate::Executor) does it by itself.
     #[inline]
@@ -45,8 +75,45 @@ impl Meter {
         let slice = self.slice.load(Ordering::Relaxed);
         self.slice.store(slice + 1, Ordering::Relaxed);
         self.grant.store(grant.0, Ordering::Relaxed);
+        self.began.store(self.used.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
+    /// Why the future was `Pending`; forgotten once read.
+    #[inline]
+    pub(crate) fn take_cause(&self) -> Cause {
+        let cause = match self.cause.load(Ordering::Relaxed) {
+            NO_CAUSE => return Cause::Unsaid,
+            YIELDED => Cause::Yielded,
+            BLOCKED => Cause::Blocked,
+            _ => Cause::GaveWay,
+        };
+        self.cause.store(NO_CAUSE, Ordering::Relaxed);
+        cause
+    }
+
+    /// Makes the mailbox of an inspectable task.
+    pub(crate) fn open_mailbox(&self) {
+        self.mailbox.get_or_init(Box::default);
+    }
+
+    /// The mailbox, if the task is inspectable.
+    pub(crate) fn mailbox(&self) -> Option<&Mailbox> {
+        self.mailbox.get().map(|mailbox| &**mailbox)
+    }
+
+    /// Makes what goes beyond a slice.
+    pub(crate) fn open_outside(&self) {
+        self.outside.get_or_init(|| Box::new(Outside::new()));
+    }
+
+    /// What goes beyond a slice, if the task calls its host.
+    pub(crate) fn outside(&self) -> Option<&Outside> {
+        self.outside.get().map(|outside| &**outside)
+    }
+}
+
+/// Fuel.
+impl Meter {
     /// The number of the present slice, counted from 1; 0 before the first.
     #[inline]
     #[must_use]
@@ -68,35 +135,152 @@ impl Meter {
         Fuel(self.used.load(Ordering::Relaxed))
     }
 
+    /// Fuel used in the present slice.
+    #[inline]
+    #[must_use]
+    pub fn used_in_slice(&self) -> Fuel {
+        self.used().minus(Fuel(self.began.load(Ordering::Relaxed)))
+    }
+
+    /// Whether the present slice has used what it was granted.
+    #[must_use]
+    pub fn slice_is_spent(&self) -> bool {
+        self.used_in_slice() >= self.grant()
+    }
+
     /// Says that the task has used `total` fuel since it began. For the future.
     #[inline]
     pub fn record(&self, total: Fuel) {
         self.used.store(total.0, Ordering::Relaxed);
     }
 
-    /// Says that the `Pending` that follows gives the rest of the slice away. For the future.
+    /// Charges the task for work that its host does. For functions that guests call: it is in the exact account at once, and the guest is
+    /// preempted when the call returns, if that was the rest of its slice.
+    pub fn charge(&self, cost: Fuel) {
+        let add = |cell: &AtomicU64| {
+            cell.store(cell.load(Ordering::Relaxed).saturating_add(cost.0), Ordering::Relaxed);
+        };
+        add(&self.used);
+        add(&self.owed);
+    }
+
+    /// What was charged since the last time.
+    #[inline]
+    pub(crate) fn take_owed(&self) -> Fuel {
+        let owed = self.owed.load(Ordering::Relaxed);
+        if owed != 0 {
+            self.owed.store(0, Ordering::Relaxed);
+        }
+        Fuel(owed)
+    }
+
+    /// Whether a host function has been `Pending` since the last time.
+    pub(crate) fn take_waited(&self) -> bool {
+        self.waited.swap(false, Ordering::Relaxed)
+    }
+
+    /// Fuel that the task may still use in all; `None` if there is no limit. An [`Executor`](crate::Executor) knows, of a task that calls its host.
+    #[must_use]
+    pub fn budget_left(&self) -> Option<Fuel> {
+        let budget = self.outside().map_or(Fuel::MAX, Outside::budget);
+        (budget < Fuel::MAX).then(|| budget.minus(self.used()))
+    }
+}
+
+/// Why the future is `Pending`. For the future, which says it just before.
+impl Meter {
+    /// Says that the `Pending` that follows gives the rest of the slice away.
     pub fn yielding(&self) {
         self.cause.store(YIELDED, Ordering::Relaxed);
     }
 
-    /// Makes the mailbox of an inspectable task.
-    pub(crate) fn open_mailbox(&self) {
-        self.mailbox.get_or_init(Box::default);
+    /// Says that the `Pending` that follows waits for this: the task is polled again once its waker has been woken, or at the moment that
+    /// [`Meter::wake_at`] has named.
+    ///
+    /// Said of what is [inside](BlockedOn::is_inside), it also says that one clone of the waker is held where only another task of the same executor finds
+    /// it. When that is all that is held of all tasks' wakers, they are deadlocked.
+    pub fn blocking(&self, on: BlockedOn) {
+        let inside = usize::from(on.is_inside());
+        self.wait(on, inside);
     }
 
-    /// The mailbox, if the task is inspectable.
-    pub(crate) fn mailbox(&self) -> Option<&Mailbox> {
-        self.mailbox.get().map(|mailbox| &**mailbox)
+    /// As [`Meter::blocking`], where somebody outside the executor can end the wait, though it is for a channel or a task.
+    pub fn blocking_outside(&self, on: BlockedOn) {
+        self.wait(on, 0);
     }
 
-    /// Whether the future said that it yields; forgotten once read.
-    #[inline]
-    pub(crate) fn take_yielded(&self) -> bool {
-        let yielded = self.cause.load(Ordering::Relaxed) == YIELDED;
-        if yielded {
-            self.cause.store(NO_CAUSE, Ordering::Relaxed);
+    /// Notes what the future waits for.
+    fn wait(&self, on: BlockedOn, inside: usize) {
+        self.cause.store(BLOCKED, Ordering::Relaxed);
+        if let Some(outside) = self.outside() {
+            outside.ask(|asked| {
+                asked.on = Some(on);
+                asked.inside += inside;
+            });
         }
-        yielded
+    }
+
+    /// Asks to be polled again at this moment of the executor's clock, if nothing wakes the task before; of several moments named in one poll the
+    /// first counts. Says whether somebody will see to it, which is so under an [`Executor`](crate::Executor).
+    pub fn wake_at(&self, at: Duration) -> bool {
+        let Some(outside) = self.outside() else {
+            return false;
+        };
+        outside.ask(|asked| asked.until = Some(asked.until.map_or(at, |until| until.min(at))));
+        outside.is_attached()
+    }
+
+    /// A future of a host function is done: nothing that it said of waits on its way is so any more.
+    pub(crate) fn done_in_host(&self) {
+        if self.cause.swap(NO_CAUSE, Ordering::Relaxed) == BLOCKED
+            && let Some(outside) = self.outside()
+        {
+            outside.ask(|asked| (asked.on, asked.inside, asked.until) = (None, 0, None));
+        }
+    }
+
+    /// Says that the `Pending` that follows is a preemption.
+    pub(crate) fn giving_way(&self) {
+        self.cause.store(GAVE_WAY, Ordering::Relaxed);
+    }
+
+    /// A future of a host function is `Pending`. If it has not said why it waits, or it has used up the slice.
+    pub(crate) fn pending_in_host(&self, name: &Arc<str>) {
+        if self.cause.load(Ordering::Relaxed) == NO_CAUSE {
+            if self.slice_is_spent() {
+                self.giving_way();
+            } else {
+                self.blocking(BlockedOn::Function(name.clone()));
+            }
+        }
+        self.waited.store(true, Ordering::Relaxed);
+        if let Some(mailbox) = self.mailbox() {
+            mailbox.wait_in_host();
+        }
+    }
+}
+
+/// What is outside. For functions that guests call.
+impl Meter {
+    /// The time on the executor's clock, since that was made. It is recorded, and a replay shows the same.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.outside().map_or(Duration::ZERO, |outside| outside.now(self.used_in_slice()))
+    }
+
+    /// Brings in something from outside: a clock's time, random numbers, what somebody typed. It is what `real` gives; where the run is
+    /// recorded it is kept, and in a replay `real` is not called, and what was kept is given instead.
+    pub fn take_in<T: Taped>(&self, real: impl FnOnce() -> T) -> T {
+        match self.outside() {
+            Some(outside) => outside.take_in(real),
+            None => real(),
+        }
+    }
+
+    /// The task's place in its executor's order of spawning, counted from 0.
+    #[must_use]
+    pub fn spawn_index(&self) -> u64 {
+        self.outside().map_or(0, Outside::spawn_index)
     }
 }
 

@@ -4,8 +4,10 @@
 
 pub mod budget;
 pub mod clock;
+pub mod costs;
 pub mod error;
 pub mod reason;
+mod sync;
 pub mod unit;
 pub mod value;
 
@@ -14,11 +16,16 @@ pub mod pace;
 
 pub mod account;
 mod control;
-pub mod ledger;
-pub mod policy;
+pub mod join;
+pub mod outside;
+mod signal;
 pub mod stats;
 mod timer;
+
+pub mod ledger;
+pub mod policy;
 pub mod trace;
+pub mod wait;
 
 pub mod task;
 
@@ -33,11 +40,11 @@ pub use budget::Budget;
 pub use clock::Clock;
 pub use error::{Error, ErrorKind, Result};
 pub use executor::{Executor, Ran, RunEnd, Step, TaskState};
-pub use guest::{Engine, EngineConfig, HostState, Instance, Limits, Linker, Module, Program};
+pub use guest::{Engine, EngineConfig, Exit, HostState, Instance, Limits, Linker, Module, Program, UnknownImports};
 pub use ledger::Ledger;
 pub use outcome::Outcome;
 pub use policy::Policy;
-pub use reason::SliceEnd;
+pub use reason::{BlockedOn, SliceEnd};
 pub use replay::{Divergence, Replay};
 pub use supervisor::{Action, Health, Supervisor};
 pub use task::Task;

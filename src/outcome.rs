@@ -1,6 +1,8 @@
 //! How a task ended. All of these are expected ends: a host looks at them, it does not handle them as errors.
 
 use crate::error::Error;
+use crate::reason::BlockedOn;
+use crate::unit::Fuel;
 use crate::value::Value;
 use std::fmt;
 
@@ -20,6 +22,8 @@ pub enum Outcome {
     Killed,
     /// The run ended before the task did.
     Stopped,
+    /// It waited for what only others could do, and all of those waited too.
+    Deadlocked(Deadlock),
     /// It never started: the instance could not be made.
     Failed(Error),
 }
@@ -35,6 +39,7 @@ impl Outcome {
             Outcome::OutOfFuel => "out-of-fuel",
             Outcome::Killed => "killed",
             Outcome::Stopped => "stopped",
+            Outcome::Deadlocked(_) => "deadlocked",
             Outcome::Failed(_) => "failed",
         }
     }
@@ -64,8 +69,25 @@ impl fmt::Display for Outcome {
             Outcome::Exited(code) => write!(f, " {code}"),
             Outcome::Trapped(trap) => write!(f, ": {trap}"),
             Outcome::Failed(error) => write!(f, ": {error}"),
+            Outcome::Deadlocked(deadlock) => write!(f, ": {deadlock}"),
             _ => Ok(()),
         }
+    }
+}
+
+/// What a task waited for when nobody was left to make it happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deadlock {
+    /// What.
+    pub on: BlockedOn,
+    /// Since when, on the virtual clock.
+    pub since: Fuel,
+}
+
+impl fmt::Display for Deadlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "waits {} since {} fuel", self.on, self.since)
     }
 }
 

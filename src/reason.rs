@@ -5,6 +5,7 @@
 use crate::unit::{Fuel, GroupId};
 use crate::value::Value;
 use std::fmt;
+use std::sync::Arc;
 
 /// Why a policy picked a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,7 +68,8 @@ pub enum SliceEnd {
     Preempted,
     /// The task gave the rest of its slice away; it is ready to go on.
     Yielded,
-    /// The task cannot go on before something happens: its fuel for the period is used up, and that of the next one is still to come.
+    /// The task cannot go on before something happens: what it waits for ([`BlockedOn`]), or its fuel for the period is used up, and that of the
+    /// next one is still to come.
     Blocked,
     /// It was the task's last slice: there is an outcome.
     Ended,
@@ -92,6 +94,49 @@ impl fmt::Display for SliceEnd {
     }
 }
 
+/// What a task waits for, as the function that it called says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BlockedOn {
+    /// A moment of the executor's clock.
+    Time,
+    /// Standard input, or another stream from outside.
+    Input,
+    /// One of several things: a moment, or a stream.
+    Events,
+    /// Room in the channel of that name.
+    Send(Arc<str>),
+    /// A message in the channel of that name.
+    Receive(Arc<str>),
+    /// The end of the task at this place in the order of spawning.
+    Join(u64),
+    /// The function of that name, one of the embedder's.
+    Function(Arc<str>),
+}
+
+impl BlockedOn {
+    /// Whether only tasks of the same executor can end the wait.
+    #[must_use]
+    pub const fn is_inside(&self) -> bool {
+        matches!(self, BlockedOn::Send(_) | BlockedOn::Receive(_) | BlockedOn::Join(_))
+    }
+}
+
+impl fmt::Display for BlockedOn {
+    /// Writes what stands behind "waits": `to receive from channel 'a'`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BlockedOn::Time => f.write_str("for a moment"),
+            BlockedOn::Input => f.write_str("for input"),
+            BlockedOn::Events => f.write_str("for events"),
+            BlockedOn::Send(channel) => write!(f, "to send to channel '{channel}'"),
+            BlockedOn::Receive(channel) => write!(f, "to receive from channel '{channel}'"),
+            BlockedOn::Join(task) => write!(f, "for the end of task {task}"),
+            BlockedOn::Function(name) => write!(f, "in {name}"),
+        }
+    }
+}
+
 /// Why a task became ready without having run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -102,6 +147,8 @@ pub enum ReadyReason {
     Resumed,
     /// It had used up its fuel for a period, or its group had, and there is fuel again.
     Replenished,
+    /// What it waited for has happened, or may have: its waker was woken, or its sleep is over.
+    Woken,
     /// It was ready already, and this policy has just taken over from another.
     Inherited,
 }

@@ -20,12 +20,13 @@
 //! run, because it is suspended or waits for fuel, leaves no trace but a timer; a replay has fewer of those, and the clock goes by
 //! the recording.
 
+use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Executor, TaskState};
 use crate::policy::{Pick, Policy};
 use crate::reason::{Control, Param, Params, ReadyReason, SliceEnd};
 use crate::task::Task;
-use crate::trace::{Ended, Event, GroupControl, Observer, Recording, Slice};
+use crate::trace::{Ended, Event, GroupControl, Observer, Recording, Slice, Spawned};
 use crate::unit::{Fuel, GroupId, TaskId};
 use std::collections::{HashMap, VecDeque};
 use std::{fmt, io};
@@ -53,11 +54,15 @@ impl Policy for AsRecorded {
     }
 }
 
-/// The observer with which a replay learns how tasks end.
+/// The observer with which a replay learns how tasks end, and which tasks others spawn.
 #[derive(Clone, Debug, Default)]
-pub struct Ends(VecDeque<(u64, String)>);
+pub struct Ends(VecDeque<(u64, String)>, VecDeque<(TaskId, u64)>);
 
 impl Observer for Ends {
+    fn spawned(&mut self, task: &Spawned) {
+        self.1.push_back((task.id, task.label));
+    }
+
     fn ended(&mut self, task: &Ended) {
         self.0.push_back((task.spawn_index, task.outcome.to_string()));
     }
@@ -123,6 +128,8 @@ pub enum Difference {
         /// In the replay.
         seen: String,
     },
+    /// The task took something else in from outside, or not as much, or more.
+    Input,
     /// It was recorded to run, and cannot.
     NotReady {
         /// Where it is in its life.
@@ -172,6 +179,7 @@ impl fmt::Display for Difference {
             Difference::End { expected, seen: SliceEnd::Ended } => write!(f, "ended, and {expected} was recorded"),
             Difference::End { expected, seen } => write!(f, "was {seen}, and {expected} was recorded"),
             Difference::Outcome { expected, seen } => write!(f, "ended as '{seen}', and '{expected}' was recorded"),
+            Difference::Input => f.write_str("took something else in from outside than was recorded"),
             Difference::NotReady { state } => write!(f, "is {state}, and was recorded to run"),
             Difference::Ran { used } => {
                 write!(f, "used {used} fuel, and was recorded to end without running, its group's budget being used up")
@@ -214,6 +222,14 @@ impl<R: io::BufRead, F: FnMut(u64, u64) -> Result<Task>, O: Observer> Replay<R, 
     pub fn observed(recording: Recording<R>, make: F, observer: O) -> Replay<R, F, O> {
         let sched = Executor::builder().policy(AsRecorded).observer((Ends::default(), observer)).build();
         Replay { recording, make, sched, tasks: HashMap::new(), verdict: None }
+    }
+
+    /// The clock by which tasks go, where the run that was recorded had a [simulated](crate::Clock::simulated) one; what another clock showed is in the
+    /// recording.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Replay<R, F, O> {
+        self.sched.set_clock(clock);
+        self
     }
 
     /// Replays until the end of the recording, or until something is not as it was recorded.
@@ -270,6 +286,10 @@ impl<R: io::BufRead, F: FnMut(u64, u64) -> Result<Task>, O: Observer> Replay<R, 
             }
             Event::Slice { spawn_index, grant, used, end } => self.slice(spawn_index, grant, used, end),
             Event::Ended { spawn_index, outcome } => self.ended(spawn_index, outcome),
+            Event::Input { spawn_index, bytes } => self.id(spawn_index).map(|id| {
+                self.sched.feed(id, bytes);
+                None
+            }),
             Event::Control { spawn_index, control } => self.control(spawn_index, &control),
             Event::Group { id, control } => self.group(id, control),
             Event::Idle { until } => self.idle(until),
@@ -277,11 +297,16 @@ impl<R: io::BufRead, F: FnMut(u64, u64) -> Result<Task>, O: Observer> Replay<R, 
         })
     }
 
-    /// Spawns a task.
+    /// Spawns a task, unless another task has just done so.
     fn spawn(&mut self, spawn_index: u64, label: u64) -> Result<()> {
-        let task = (self.make)(label, spawn_index)?.label(label);
-        let id = self.sched.spawn(task)?;
-        self.tasks.insert(spawn_index, (id, label));
+        if self.sched.observer().0.1.is_empty() {
+            let task = (self.make)(label, spawn_index)?.label(label);
+            self.sched.spawn(task)?;
+        }
+        if let Some((id, label)) = self.sched.observer_mut().0.1.pop_front() {
+            self.sched.replay_inputs(id);
+            self.tasks.insert(spawn_index, (id, label));
+        }
         Ok(())
     }
 
@@ -298,6 +323,8 @@ impl<R: io::BufRead, F: FnMut(u64, u64) -> Result<Task>, O: Observer> Replay<R, 
             return Err(Difference::Used { expected: used, seen: seen_used });
         } else if seen_end != end {
             return Err(Difference::End { expected: end, seen: seen_end });
+        } else if self.sched.is_astray(id) {
+            return Err(Difference::Input);
         }
         Ok(None)
     }
@@ -307,6 +334,10 @@ impl<R: io::BufRead, F: FnMut(u64, u64) -> Result<Task>, O: Observer> Replay<R, 
         let id = self.id(spawn_index)?;
         let ends = |sched: &mut ReplayExecutor<O>| sched.observer_mut().0.0.pop_front();
         let mut end = ends(&mut self.sched);
+        if end.is_none() && outcome.starts_with("deadlocked") {
+            self.sched.end_deadlocked(id);
+            end = ends(&mut self.sched);
+        }
         if end.is_none() {
             if let Some(Slice { used, .. }) = self.sched.run_as_told(id, Fuel(1)) {
                 return Err(Difference::Ran { used });
@@ -420,6 +451,7 @@ const fn about(event: &Event) -> Option<u64> {
         Event::Spawned { spawn_index, .. }
         | Event::Slice { spawn_index, .. }
         | Event::Ended { spawn_index, .. }
+        | Event::Input { spawn_index, .. }
         | Event::Control { spawn_index, .. } => Some(*spawn_index),
         Event::Group { .. } | Event::Idle { .. } | Event::End { .. } => None,
     }

@@ -1,8 +1,8 @@
 //! A task: a future with its meter, and the life that an executor leads it through.
 //!
 //! ```text
-//!                 ① spawn ──────────────► Waiting ◄──┐ ⑨ its fuel of the period is used up
-//!                    │       ⑩ its time comes │        │
+//!                 ① spawn ──────────────► Waiting ◄──┐ ⑨ its fuel of the period is used up, or
+//!                    │       ⑩ its time comes │        │    it is blocked in a function of its host's
 //!                    ▼ ◄──────────────────────┘        │
 //!                    │       ② step: the policy picked it
 //!      ┌────────► Ready ─────────────────────► Running ───┐
@@ -22,15 +22,19 @@
 //! | ⑦ | the same as ④, from any state but Running | `Executor::kill`, `Executor::stop_all` |
 //! | ⑧ | the slot is free for the next task, with a new generation | `Executor::take` |
 //! | ⑨ ⑩ | a timer is set, and fires: it waits for its start, or for the fuel of its next period | `conclude`, `Executor::fire` |
+//! | ⑨ ⑩ | its future said that it waits; its waker is woken, or its sleep is over | `Executor::block`, `Executor::attend` |
 //!
-//! A task can be suspended while it waits; it then is ready once both are over.
+//! A task can wait for several things, and be suspended meanwhile; it then is ready once all of that is over.
 
 use crate::account::{Account, Allowance};
 use crate::error::Error;
+use crate::join::{Ending, Join};
 use crate::ledger::{Ledger, Meter};
 use crate::outcome::Outcome;
-use crate::reason::{Param, Params};
-use crate::unit::{Fuel, GroupId};
+use crate::reason::{BlockedOn, Param, Params};
+use crate::signal::{Signal, WakeList};
+use crate::unit::{Fuel, GroupId, TaskId};
+use crate::wait::Waits;
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
@@ -38,6 +42,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 /// The future of a task, wherever it comes from.
 pub type TaskFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -62,6 +67,10 @@ pub struct Task {
     detached: bool,
     /// Whether it is a guest's call, which can be made inspectable.
     guest: bool,
+    /// Whether it calls its host, and can wait for it.
+    reach: Reach,
+    /// Who waits for its end.
+    join: Option<Join>,
     /// The host's own number for it.
     label: u64,
 }
@@ -69,7 +78,8 @@ pub struct Task {
 impl Task {
     /// A task from a future of the host's. `make` is given the meter, in which the future records the fuel that it uses.
     ///
-    /// The future is polled with a waker that does nothing: after `Pending` it is simply ready again, and its turn comes.
+    /// The future is polled with a waker that does nothing: after `Pending` it is simply ready again, and its turn comes. One that waits is made
+    /// by [`Task::with_waker`].
     pub fn from_future<F>(make: impl FnOnce(Arc<Meter>) -> F) -> Task
     where
         F: Future<Output = Outcome> + Send + 'static,
@@ -78,12 +88,46 @@ impl Task {
         Task::new(Ok((Box::pin(make(meter.clone())), meter)))
     }
 
-    /// A task from the future of a guest's call, which answers at the meter's mailbox if there is one.
-    pub(crate) fn from_guest<F>(make: impl FnOnce(Arc<Meter>) -> F) -> Task
+    /// A task from a future of the host's that can wait: it is polled with a waker that works, from any thread, and after `Pending` it is polled
+    /// again once that was woken. While it waits it costs nothing.
+    ///
+    /// ```
+    /// use fuelsched::{Executor, Outcome, Task};
+    /// use std::time::Duration;
+    ///
+    /// let mut sched = Executor::builder().build();
+    /// let task = Task::with_waker(|meter| async move {
+    ///     meter.sleep_until(Duration::from_millis(5)).await;
+    ///     Outcome::Returned(vec![])
+    /// });
+    /// sched.spawn(task)?;
+    /// sched.run();
+    /// assert_eq!(sched.live(), 0);
+    /// # fuelsched::Result::Ok(())
+    /// ```
+    pub fn with_waker<F>(make: impl FnOnce(Arc<Meter>) -> F) -> Task
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
-        Task { guest: true, ..Task::from_future(make) }
+        let meter = Arc::new(Meter::default());
+        meter.open_outside();
+        let future = Box::pin(make(meter.clone()));
+        let future = Box::pin(Waits::new(meter.clone(), Arc::from("a future"), future));
+        Task { reach: Reach::Waits, ..Task::new(Ok((future, meter))) }
+    }
+
+    /// A task from the future of a guest's call, which answers at the meter's mailbox if there is one.
+    pub(crate) fn from_guest<F>(reach: Reach, make: impl FnOnce(Arc<Meter>) -> F) -> Task
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let make = |meter: Arc<Meter>| {
+            if reach != Reach::Nothing {
+                meter.open_outside();
+            }
+            make(meter)
+        };
+        Task { guest: true, reach, ..Task::from_future(make) }
     }
 
     /// A task that cannot be spawned, and why.
@@ -101,6 +145,8 @@ impl Task {
             params: Params::default(),
             detached: false,
             guest: false,
+            reach: Reach::Nothing,
+            join: None,
             label: 0,
         }
     }
@@ -168,6 +214,11 @@ impl Task {
         self
     }
 
+    /// The task, at whose end those are woken who wait for it.
+    fn joined(self, join: Join) -> Task {
+        Task { join: Some(join), ..self }
+    }
+
     /// The future and its meter, for whoever polls it some other way than by an [`Executor`](crate::Executor). Budget and parameters
     /// are for an executor to see to, and are lost.
     ///
@@ -201,6 +252,9 @@ impl Task {
             detour: false,
             detached: self.detached,
             label: self.label,
+            reach: self.reach,
+            outlook: None,
+            join: self.join,
             account: (!plain).then(|| Box::new(account)),
         };
         live.review();
@@ -222,6 +276,57 @@ impl fmt::Debug for Task {
     }
 }
 
+/// How far a task's future reaches beyond the guest's own code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    /// Nowhere: it is polled with a waker that does nothing.
+    Nothing,
+    /// To functions of the host's, which return at once.
+    Host,
+    /// To functions of the host's which may wait: it is polled with a waker.
+    Waits,
+}
+
+/// What an executor keeps of a task that reaches to its host.
+#[derive(Debug)]
+pub(crate) struct Outlook {
+    /// Flag and waker, if it can wait.
+    pub(crate) waker: Option<(Arc<Signal>, Waker)>,
+    /// What it waits for, if it does.
+    pub(crate) blocked: Option<Blocked>,
+}
+
+/// What a task waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct Blocked {
+    /// What.
+    pub(crate) on: BlockedOn,
+    /// How many wakers are held for other tasks of the same executor.
+    pub(crate) inside: usize,
+    /// Since when, on the virtual clock.
+    pub(crate) since: Fuel,
+    /// The moment of the executor's clock at which the wait ends by itself.
+    pub(crate) until: Option<Duration>,
+}
+
+impl Outlook {
+    /// A poll begins. The waker to poll with.
+    fn begin(&mut self) -> &Waker {
+        match &self.waker {
+            Some((signal, waker)) => {
+                signal.begin();
+                waker
+            }
+            None => Waker::noop(),
+        }
+    }
+
+    /// How many clones of the waker there are, elsewhere than here.
+    pub(crate) fn wakers_held(&self) -> usize {
+        self.waker.as_ref().map_or(0, |(signal, _)| Arc::strong_count(signal).saturating_sub(2))
+    }
+}
+
 /// A task that has been spawned and has not ended. In this order, because every switch touches all fields down to `spawn_index`.
 #[repr(C)]
 pub(crate) struct Live {
@@ -231,10 +336,14 @@ pub(crate) struct Live {
     pub(crate) suspended: Suspended,
     /// Whether the outcome is dropped as soon as there is one.
     pub(crate) detached: bool,
+    /// How far the future reaches.
+    reach: Reach,
     /// What is polled.
     future: TaskFuture,
     /// Shared with the future.
     pub(crate) meter: Arc<Meter>,
+    /// What it has beside, if it reaches to its host.
+    pub(crate) outlook: Option<Box<Outlook>>,
     /// Fuel that it may use in all; [`Fuel::MAX`] for no limit.
     pub(crate) budget: Fuel,
     /// The account.
@@ -249,6 +358,8 @@ pub(crate) struct Live {
     pub(crate) params: Params,
     /// What it has beside its total budget.
     pub(crate) account: Option<Box<Account>>,
+    /// Who waits for its end.
+    pub(crate) join: Option<Join>,
 }
 
 /// Whether the host has suspended a task, and whether its policy knows.
@@ -263,11 +374,14 @@ pub(crate) enum Suspended {
 }
 
 impl Live {
-    /// Polls the future once, with a waker that does nothing: nothing that runs here waits for anybody. Sets the outcome if the
-    /// future is done, or panicked.
+    /// Polls the future once, with a waker that does nothing unless the task can wait. Sets the outcome if the future is done, or panicked.
     #[inline(always)]
     pub(crate) fn poll(&mut self, outcome: &mut Option<Outcome>) {
-        let mut cx = Context::from_waker(Waker::noop());
+        let waker = match &mut self.outlook {
+            None => Waker::noop(),
+            Some(outlook) => outlook.begin(),
+        };
+        let mut cx = Context::from_waker(waker);
         let future = self.future.as_mut();
         // Unwind safety: after a panic the future is dropped and never polled again.
         let polled = catch_unwind(AssertUnwindSafe(|| {
@@ -289,6 +403,34 @@ impl Live {
         ledger
     }
 
+    /// The executor has taken the task in: it has an id, and can be woken.
+    pub(crate) fn attach(&mut self, id: TaskId, list: &Arc<WakeList>) {
+        if self.reach == Reach::Nothing {
+            return;
+        }
+        let waker = (self.reach == Reach::Waits).then(|| {
+            let signal = Arc::new(Signal::new(id, list.clone()));
+            (signal.clone(), Waker::from(signal))
+        });
+        self.outlook = Some(Box::new(Outlook { waker, blocked: None }));
+    }
+
+    /// What it waits for, if it does.
+    pub(crate) fn blocked(&self) -> Option<&Blocked> {
+        self.outlook.as_ref()?.blocked.as_ref()
+    }
+
+    /// Whether there is a waker to wake it.
+    pub(crate) fn can_wait(&self) -> bool {
+        self.reach == Reach::Waits && self.outlook.is_some()
+    }
+
+    /// Ends the wait for a moment that has come by `now`.
+    pub(crate) fn take_sleep(&mut self, now: Duration) -> Option<Blocked> {
+        let outlook = self.outlook.as_mut()?;
+        outlook.blocked.take_if(|blocked| blocked.until.is_some_and(|until| until <= now))
+    }
+
     /// Sets `detour` anew, after `suspended` or `account` have changed.
     pub(crate) fn review(&mut self) {
         let shares = |account: &Account| account.allowance.is_some() || account.group.is_some();
@@ -300,14 +442,34 @@ impl Live {
         self.account.as_ref().and_then(|account| account.until)
     }
 
+    /// Whether it waits for anything: its start, fuel, or what a function of its host's waits for.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.until().is_some() || self.blocked().is_some()
+    }
+
     /// Whether the policy counts it among the ready, between two steps.
     pub(crate) fn is_ready(&self) -> bool {
-        self.suspended != Suspended::Known && self.until().is_none()
+        self.suspended != Suspended::Known && !self.is_waiting()
     }
 
     /// Fuel left of the budget.
     pub(crate) fn budget_left(&self) -> Fuel {
         self.budget.minus(self.ledger.used)
+    }
+}
+
+/// Tasks spawned by tasks.
+impl Meter {
+    /// Spawns another task, from within a slice of this one: the executor takes it in when the slice is over, in the order of these calls, and
+    /// the handle tells how it ends. What is wrong with the task ends it as `failed`.
+    pub fn spawn(&self, task: Task) -> Join {
+        let join = Join::default();
+        let asked = (Box::new(task.joined(join.clone())) as Box<dyn Any + Send>, join.clone());
+        match self.outside() {
+            Some(outside) => outside.ask(|all| all.spawned.push(asked)),
+            None => join.end(Ending::of(&Outcome::Stopped)),
+        }
+        join
     }
 }
 

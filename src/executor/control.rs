@@ -21,7 +21,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     /// What was wrong with the call that the task was made from (see [`Module::call`](crate::Module::call)), [`ErrorKind::NoSuchGroup`], or
     /// [`ErrorKind::Refused`] by the policy. Nothing has changed then.
     pub fn spawn(&mut self, task: Task) -> Result<TaskId> {
-        let live = task.into_live(self.totals.spawned, self.now)?;
+        let mut live = task.into_live(self.totals.spawned, self.now)?;
         if let Some(group) = live.params.group {
             self.groups.get(group)?;
         }
@@ -34,6 +34,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if let Some(group) = live.params.group {
             self.groups.get(group)?.tasks += 1;
         }
+        self.reach_out(id, &mut live);
         let (params, label, released, until) = (live.params, live.label, live.released, live.until());
         let slot = Slot { generation, state: State::Live(live) };
         match self.free.pop() {
@@ -92,22 +93,22 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     pub fn suspend(&mut self, id: TaskId) -> Result<()> {
         let task = self.live_mut(id)?;
         if task.suspended == Suspended::No {
-            // The policy waits already for whoever waits for a moment.
-            task.suspended = if task.until().is_some() { Suspended::Known } else { Suspended::Asked };
+            // The policy waits already for whoever waits for something.
+            task.suspended = if task.is_waiting() { Suspended::Known } else { Suspended::Asked };
             task.review();
         }
         self.tell(id, &Control::Suspend);
         Ok(())
     }
 
-    /// Makes a suspended task ready again, unless it waits for a moment as well. Resuming a task that is not suspended does nothing.
+    /// Makes a suspended task ready again, unless it waits for something as well. Resuming a task that is not suspended does nothing.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchTask`], [`ErrorKind::TaskEnded`].
     pub fn resume(&mut self, id: TaskId) -> Result<()> {
         let task = self.live_mut(id)?;
         let known = std::mem::replace(&mut task.suspended, Suspended::No) == Suspended::Known;
-        let ready = known && task.until().is_none();
+        let ready = known && !task.is_waiting();
         task.review();
         if ready {
             self.policy.ready(id, ReadyReason::Resumed, self.now);
@@ -125,6 +126,9 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let now = self.now;
         let task = self.live_mut(id)?;
         task.budget = task.budget.plus(fuel);
+        if let Some(outside) = task.meter.outside() {
+            outside.set_budget(task.budget);
+        }
         if let Some(allowance) = task.account.as_deref_mut().and_then(|account| account.allowance.as_mut()) {
             allowance.refresh(now);
             allowance.refuel(fuel);
@@ -157,7 +161,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             Ok(_) => {
                 account.until = None;
                 self.timers.remove(until, id);
-                if task.suspended == Suspended::No {
+                if task.suspended == Suspended::No && !task.is_waiting() {
                     self.policy.ready(id, ReadyReason::Replenished, self.now);
                 }
             }
@@ -332,6 +336,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     pub fn state(&self, id: TaskId) -> Option<TaskState> {
         Some(match self.slot(id)? {
             State::Live(task) if task.suspended != Suspended::No => TaskState::Suspended,
+            State::Live(task) if task.blocked().is_some() => TaskState::Blocked,
             State::Live(task) => task.until().map_or(TaskState::Ready, |until| TaskState::Waiting { until }),
             State::Ended(_) => TaskState::Ended,
             State::Vacant => return None,
@@ -435,7 +440,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     }
 
     /// What is in the slot, if it is that task's.
-    fn slot(&self, id: TaskId) -> Option<&State> {
+    pub(super) fn slot(&self, id: TaskId) -> Option<&State> {
         let slot = self.slots.get(id.index())?;
         (slot.generation == id.generation()).then_some(&slot.state)
     }

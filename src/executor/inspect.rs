@@ -80,6 +80,9 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let Some(mailbox) = meter.mailbox() else {
             return Err(ErrorKind::NotInspectable(id).into());
         };
+        if mailbox.is_in_host() {
+            return Err(ErrorKind::InHostFunction(id).into());
+        }
         if !mailbox.is_parked() {
             return Err(ErrorKind::NotStarted(id).into());
         }
@@ -117,7 +120,7 @@ mod tests {
 
     /// An executor with one such guest, which has had its first slice. In a slice it returns if it finds a command, and else stays.
     fn parked(guest: Guest) -> (Executor, TaskId) {
-        let task = Task::from_guest(move |meter| {
+        let task = Task::from_guest(crate::task::Reach::Nothing, move |meter| {
             let mut seen = 0;
             poll_fn(move |_| {
                 let mailbox = meter.mailbox().expect("it is inspectable");

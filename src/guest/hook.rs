@@ -16,8 +16,8 @@
 //!
 //! * **Reading** is always harmless. Where the counter is stale, a later reading corrects it before anybody looks: the executor looks
 //!   only when a poll has ended, and a poll ends at a yield (the counter was just written back) or with the call.
-//! * **Writing** happens in one place, [`on_event`], and only when a slice has begun since the guest was left: then it was left
-//!   by a yield, with its counter written back, and reads the counter again when it goes on.
+//! * **Writing** happens in one place, [`on_event`], and only when a slice has begun since the guest was left, or a host function has charged
+//!   something: then it was left by a yield or for a host function, with its counter written back, and reads the counter again when it goes on.
 //! * A future that is dropped unwinds its fiber, and the hook fires on the way. No slice has begun, so it writes nothing.
 
 use super::exports::Exports;
@@ -52,6 +52,12 @@ pub struct HostState<D = ()> {
 }
 
 impl<D> HostState<D> {
+    /// The meter of the task whose call this is: what host functions charge, wait and spawn by.
+    #[must_use]
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
     /// Whether a slice has begun since the guest was left.
     pub(super) fn slice_has_begun(&self) -> bool {
         self.meter.slice() != self.left_in
@@ -116,7 +122,9 @@ pub(super) fn attend<D: Send + 'static>(store: &mut Store<HostState<D>>, exports
 /// Ends a call, however it ended: records the fuel as it now stands.
 pub(super) fn end<D: 'static>(store: &Store<HostState<D>>) {
     if let Ok(left) = store.get_fuel() {
-        store.data().meter.record(Fuel(TANK - left.min(TANK)));
+        let meter = &store.data().meter;
+        // A host function that ended the guest has charged it all the same.
+        meter.record(Fuel(TANK - left.min(TANK)).plus(meter.take_owed()));
     }
 }
 
@@ -131,6 +139,10 @@ pub(super) fn on_event<D: 'static>(mut cx: StoreContextMut<'_, HostState<D>>, ev
         }
         CallHook::ReturningFromHost => {
             let state = cx.data_mut();
+            let owed = state.meter.take_owed();
+            if owed > Fuel::ZERO || state.meter.take_waited() {
+                return settle_up(cx, owed);
+            }
             if !state.slice_has_begun() {
                 return Ok(());
             }
@@ -145,4 +157,18 @@ pub(super) fn on_event<D: 'static>(mut cx: StoreContextMut<'_, HostState<D>>, ev
         CallHook::CallingWasm | CallHook::ReturningFromWasm => {}
     }
     Ok(())
+}
+
+/// Takes what host functions have charged off the guest's fuel, and leaves it the rest of its slice: at least 1, so that a guest whose slice is
+/// used up is preempted at its next yield point. After a wait the slice is another one than that in which the guest was left.
+#[cold]
+fn settle_up<D: 'static>(mut cx: StoreContextMut<'_, HostState<D>>, owed: Fuel) -> wasmtime::Result<()> {
+    let left = cx.get_fuel()?.saturating_sub(owed.0);
+    let state = cx.data_mut();
+    state.left_in = state.meter.slice();
+    state.meter.record(Fuel(TANK - left.min(TANK)));
+    let rest = state.meter.grant().minus(state.meter.used_in_slice()).max(Fuel(1));
+    state.interval = rest;
+    cx.fuel_async_yield_interval(Some(rest.0))?;
+    cx.set_fuel(left)
 }

@@ -139,7 +139,7 @@ impl<D: Send + 'static> Instance<D> {
             Err(error) => return Task::from_error(error),
         };
         let (program, warm) = (self.program.clone(), self.warm);
-        Task::from_guest(move |meter| async move {
+        Task::from_guest(self.program.reach(), move |meter| async move {
             lease.whole = warm;
             let guest = match lease.take() {
                 State::New(data) => program.start(data, &meter).await.map(Box::new),

@@ -29,9 +29,9 @@ mod signature;
 
 pub use engine::{Allocation, Engine, EngineConfig, WASMTIME_VERSION};
 pub use hook::HostState;
-pub use host::Linker;
+pub use host::{Linker, UnknownImports};
 pub use instance::Instance;
 pub use limits::Limits;
 pub use module::{Import, Module};
-pub use program::Program;
+pub use program::{Exit, Program};
 pub use signature::Signature;

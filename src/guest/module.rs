@@ -8,7 +8,7 @@ use super::limits::Limits;
 use super::program::{Link, Program};
 use super::signature::{Signature, describe, escape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::task::Task;
+use crate::task::{Reach, Task};
 use crate::value::Value;
 use std::borrow::Cow;
 use std::fmt;
@@ -173,11 +173,11 @@ impl Module {
         let link = match self.0.pure.get() {
             Some(link) => link.clone(),
             None => {
-                let link = Linker::new(&self.0.engine).resolve(self)?;
+                let (link, _) = Linker::new(&self.0.engine).resolve(self)?;
                 self.0.pure.get_or_init(|| link).clone()
             }
         };
-        Ok(Program::new(self.clone(), link, Limits::default()))
+        Ok(Program::new(self.clone(), link, Reach::Nothing, Limits::default()))
     }
 
     /// A call of an export, in an instance of its own that ends with the task.

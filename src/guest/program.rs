@@ -9,7 +9,7 @@ use super::signature::{escape, from_wasmtime, to_wasmtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Meter;
 use crate::outcome::{Outcome, Trap};
-use crate::task::Task;
+use crate::task::{Reach, Task};
 use crate::value::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub struct Program<D: 'static = ()> {
     module: Module,
     /// Its imports.
     link: Arc<Link<D>>,
+    /// How far its calls reach.
+    reach: Reach,
     /// What each task may hold.
     limits: Limits,
 }
@@ -58,8 +60,13 @@ pub(super) struct Entry {
 
 impl<D: Send + 'static> Program<D> {
     /// A module with its imports resolved.
-    pub(super) fn new(module: Module, link: Arc<Link<D>>, limits: Limits) -> Program<D> {
-        Program { module, link, limits }
+    pub(super) fn new(module: Module, link: Arc<Link<D>>, reach: Reach, limits: Limits) -> Program<D> {
+        Program { module, link, reach, limits }
+    }
+
+    /// How far its calls reach.
+    pub(super) fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// The same program, each task of which may hold this much.
@@ -85,7 +92,7 @@ impl<D: Send + 'static> Program<D> {
             Err(error) => return Task::from_error(error),
         };
         let program = self.clone();
-        Task::from_guest(move |meter| async move {
+        Task::from_guest(self.reach, move |meter| async move {
             match program.start(data, &meter).await {
                 Ok(mut guest) => guest.call(program.module(), &entry).await,
                 Err(outcome) => outcome,
@@ -175,6 +182,21 @@ impl<D: Send + 'static> Guest<D> {
     }
 }
 
+/// The error with which a host function ends the guest that called it as [`Outcome::Exited`]: `Err(wasmtime::Error::new(Exit(1)))`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit(
+    /// The exit code.
+    pub u8,
+);
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit with {}", self.0)
+    }
+}
+
+impl std::error::Error for Exit {}
+
 /// Runs a reactor's `_initialize`.
 async fn initialize<D: Send + 'static>(
     store: &mut Store<HostState<D>>,
@@ -192,7 +214,7 @@ async fn initialize<D: Send + 'static>(
 
 /// The outcome of a guest that did not get as far as its call: trapped if it was its own code that failed, else never started.
 fn not_started(module: &str, error: &wasmtime::Error) -> Outcome {
-    if error.is::<wasmtime::Trap>() || error.is::<WasmBacktrace>() {
+    if error.is::<Exit>() || error.is::<wasmtime::Trap>() || error.is::<WasmBacktrace>() {
         return ended_by(error);
     }
     Outcome::Failed(Error::from(ErrorKind::Instantiation {
@@ -203,6 +225,9 @@ fn not_started(module: &str, error: &wasmtime::Error) -> Outcome {
 
 /// The outcome of a guest that was ended by this error.
 pub(super) fn ended_by(error: &wasmtime::Error) -> Outcome {
+    if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
+        return Outcome::Exited(*code);
+    }
     let message = match error.downcast_ref::<wasmtime::Trap>() {
         // The tank is empty. Whether that was the task's budget is the executor's to say.
         Some(wasmtime::Trap::OutOfFuel) => return Outcome::OutOfFuel,
@@ -231,7 +256,7 @@ fn place(frame: &wasmtime::FrameInfo) -> String {
 
 impl<D> Clone for Program<D> {
     fn clone(&self) -> Program<D> {
-        Program { module: self.module.clone(), link: self.link.clone(), limits: self.limits }
+        Program { module: self.module.clone(), link: self.link.clone(), reach: self.reach, limits: self.limits }
     }
 }
 

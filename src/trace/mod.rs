@@ -125,6 +125,16 @@ pub trait Observer {
         let _ = (from, until);
     }
 
+    /// Whether it wants to know what comes in from outside to tasks, of those that are spawned from now on. Keeping it costs a copy of it.
+    fn records(&self) -> bool {
+        false
+    }
+
+    /// Something came in from outside to the task that was spawned as the `spawn_index`-th, in the slice that is told of next.
+    fn input(&mut self, spawn_index: u64, bytes: &[u8]) {
+        let _ = (spawn_index, bytes);
+    }
+
     /// A task is about to be polled, with this grant.
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {
         let _ = (id, grant, why);
@@ -162,6 +172,13 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.0.idle(from, until);
         self.1.idle(from, until);
     }
+    fn records(&self) -> bool {
+        self.0.records() || self.1.records()
+    }
+    fn input(&mut self, spawn_index: u64, bytes: &[u8]) {
+        self.0.input(spawn_index, bytes);
+        self.1.input(spawn_index, bytes);
+    }
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {
         self.0.picked(id, grant, why);
         self.1.picked(id, grant, why);
@@ -196,6 +213,14 @@ impl<A: Observer> Observer for Option<A> {
     fn idle(&mut self, from: Fuel, until: Fuel) {
         if let Some(observer) = self {
             observer.idle(from, until);
+        }
+    }
+    fn records(&self) -> bool {
+        self.as_ref().is_some_and(Observer::records)
+    }
+    fn input(&mut self, spawn_index: u64, bytes: &[u8]) {
+        if let Some(observer) = self {
+            observer.input(spawn_index, bytes);
         }
     }
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {

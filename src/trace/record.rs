@@ -1,10 +1,10 @@
 //! Recordings: every decision of a run, and everything that its host did, in a file that a replay (`replay.rs`) runs again.
 //!
 //! A recording is made for the host that made the tasks: it names them by the order of spawning and by the host's own labels, and holds no
-//! module. This is version 1:
+//! module. This is version 2; version 1 had no entry 08:
 //!
 //! ```text
-//! "fuelsched recording 1\n"     then  n  and n bytes of the host's: whatever it needs to make the tasks again
+//! "fuelsched recording 2\n"     then  n  and n bytes of the host's: whatever it needs to make the tasks again
 //! then entries, each of which begins with a byte:
 //! 1 cc bb aa ee                 a slice: see below
 //! 01  label                     the host spawned a task, the next in the order of spawning     (label: ±, against the last label)
@@ -14,6 +14,7 @@
 //! 05  index generation          a group was removed
 //! 06  index generation weight   a group was given a weight
 //! 07  index generation fuel     a group was refuelled
+//! 08  task  n bytes             came in from outside to a task, in the slice that follows: a clock's time, random bytes, input
 //! 10  task                      the host killed a task
 //! 11  task                      stopped it
 //! 12  task                      suspended it
@@ -37,7 +38,7 @@
 //! more, and 2 less, by what follows).
 //!
 //! After a slice that ended its task, a kill and a stop comes the end of that task. The end of a task anywhere else is one whose group's budget
-//! was used up when it was picked.
+//! was used up when it was picked, or one of a deadlock. A task that was spawned by a task comes behind the slice in which it was.
 
 mod read;
 mod write;
@@ -53,8 +54,10 @@ use std::collections::HashMap;
 
 /// The first line of every recording, up to the version.
 const MAGIC: &[u8] = b"fuelsched recording ";
-/// The version that is written and read here.
-const VERSION: &str = "1";
+/// The version that is written here.
+const VERSION: &str = "2";
+/// An older version, which is read as well.
+const VERSION_1: &str = "1";
 
 /// The first byte of a slice has this bit.
 const SLICE: u8 = 0x80;
@@ -93,6 +96,8 @@ const GROUP_REMOVE: u8 = 0x05;
 const GROUP_WEIGHT: u8 = 0x06;
 /// A group was refuelled.
 const GROUP_REFUEL: u8 = 0x07;
+/// Something came in from outside.
+const INPUT: u8 = 0x08;
 /// The host killed a task.
 const KILL: u8 = 0x10;
 /// It stopped one.
@@ -145,6 +150,13 @@ pub enum Event {
         spawn_index: u64,
         /// The outcome, as it is displayed.
         outcome: String,
+    },
+    /// Something came in from outside to a task, in its next slice.
+    Input {
+        /// The task.
+        spawn_index: u64,
+        /// What.
+        bytes: Vec<u8>,
     },
     /// The host did something to a task.
     Control {

@@ -14,6 +14,7 @@ mod policies;
 mod replay;
 mod supervisor;
 mod support;
+mod waiting;
 
 // The binary, and what the documents say of it.
 #[cfg(feature = "cli")]

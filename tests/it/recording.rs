@@ -135,7 +135,7 @@ fn a_file_that_is_no_recording_is_refused() {
     let wrong = [
         (empty.as_str(), "the file is empty"),
         (&foreign, "it does not say what was run"),
-        (&newer, "a recording of version 7, and this build reads version 1"),
+        (&newer, "a recording of version 7, and this build reads versions 1 and 2"),
         ("wasm/fib.wat", "not a recording"),
         ("no/such.rec", "No such file"),
         ("wasm", "Is a directory"),

@@ -1,9 +1,9 @@
 //! Reading a recording, entry by entry. Whatever the bytes are, an entry or an error comes of them, and no more memory is used than they take.
 
 use super::{
-    CHECK, END, ENDED, ENDS, Event, GROUP_ADD, GROUP_REFUEL, GROUP_REMOVE, GROUP_WEIGHT, IDLE, KILL, Known, LESS,
-    MAGIC, MORE, NAMED_TASK, NEXT_TASK, OTHER_GRANT, REFUEL, RESUME, SET, SET_GLOBAL, SLICE, SPAWNED, STOP, SUSPEND,
-    Sum, TYPES, USED, VERSION, WHOSE, WRITE_MEMORY, unfolded,
+    CHECK, END, ENDED, ENDS, Event, GROUP_ADD, GROUP_REFUEL, GROUP_REMOVE, GROUP_WEIGHT, IDLE, INPUT, KILL, Known,
+    LESS, MAGIC, MORE, NAMED_TASK, NEXT_TASK, OTHER_GRANT, REFUEL, RESUME, SET, SET_GLOBAL, SLICE, SPAWNED, STOP,
+    SUSPEND, Sum, TYPES, USED, VERSION, VERSION_1, WHOSE, WRITE_MEMORY, unfolded,
 };
 use crate::account::Group;
 use crate::error::{Error, ErrorKind, Result};
@@ -201,10 +201,11 @@ impl<R: io::BufRead> Recording<R> {
         }
         let version = self.version().map_err(|fault| self.error(fault, 0))?;
         match version.as_str() {
-            VERSION => Ok(()),
+            VERSION | VERSION_1 => Ok(()),
             "" => Err(not("its first line has no version").into()),
             other => {
-                let message = format!("a recording of version {other}, and this build reads version {VERSION}");
+                let message =
+                    format!("a recording of version {other}, and this build reads versions {VERSION_1} and {VERSION}");
                 Err(ErrorKind::NotARecording { message }.into())
             }
         }
@@ -273,6 +274,7 @@ impl<R: io::BufRead> Recording<R> {
                 Ok(Event::Idle { until: Fuel(self.known.idle) })
             }
             GROUP_ADD..=GROUP_REFUEL => self.group(head),
+            INPUT => Ok(Event::Input { spawn_index: self.task()?, bytes: self.input.text()? }),
             KILL..=SET_GLOBAL => self.control(head),
             END => self.end(),
             _ => damaged(format!("there is no entry of the kind {head:#04x}")),

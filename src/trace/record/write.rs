@@ -1,9 +1,9 @@
 //! Writing a recording, while the run is running.
 
 use super::{
-    CHECK, CHECK_EVERY, END, ENDED, ENDS, GROUP_ADD, GROUP_REFUEL, GROUP_REMOVE, GROUP_WEIGHT, IDLE, KILL, Known, LESS,
-    MAGIC, MORE, NAMED_TASK, NEXT_TASK, OTHER_GRANT, REFUEL, RESUME, SET, SET_GLOBAL, SLICE, SPAWNED, STOP, SUSPEND,
-    Sum, TYPES, VERSION, WRITE_MEMORY, folded,
+    CHECK, CHECK_EVERY, END, ENDED, ENDS, GROUP_ADD, GROUP_REFUEL, GROUP_REMOVE, GROUP_WEIGHT, IDLE, INPUT, KILL,
+    Known, LESS, MAGIC, MORE, NAMED_TASK, NEXT_TASK, OTHER_GRANT, REFUEL, RESUME, SET, SET_GLOBAL, SLICE, SPAWNED,
+    STOP, SUSPEND, Sum, TYPES, VERSION, WRITE_MEMORY, folded,
 };
 use crate::reason::{Control, Param};
 use crate::trace::{Ended, GroupControl, Observer, Slice, Spawned};
@@ -281,6 +281,17 @@ impl<W: io::Write> Observer for Recorder<W> {
         self.buffer.push(IDLE);
         self.number(until.0.wrapping_sub(last));
         self.close();
+    }
+
+    fn records(&self) -> bool {
+        true
+    }
+
+    fn input(&mut self, spawn_index: u64, bytes: &[u8]) {
+        if self.about(INPUT, spawn_index) {
+            self.bytes(bytes);
+            self.close();
+        }
     }
 
     fn slice(&mut self, slice: &Slice) {
