@@ -4,6 +4,7 @@
 //! good" is [`Outcome::OutOfFuel`](crate::Outcome::OutOfFuel).
 
 use crate::error::{ErrorKind, Result};
+use crate::join::Join;
 use crate::unit::{Fuel, GroupId};
 
 /// So much fuel in each period of the virtual clock.
@@ -190,7 +191,7 @@ impl Groups {
     }
 }
 
-/// What a task with more than a total budget has beside it.
+/// What few tasks have beside their total budget.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     /// Fuel in each period.
@@ -199,9 +200,16 @@ pub(crate) struct Account {
     pub(crate) group: Option<GroupId>,
     /// Until when it cannot run, if it waits: for its start, or for fuel. There is a timer for then.
     pub(crate) until: Option<Fuel>,
+    /// Who waits for its end.
+    pub(crate) join: Option<Join>,
 }
 
 impl Account {
+    /// Whether there is nothing in it.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.allowance.is_none() && self.group.is_none() && self.until.is_none() && self.join.is_none()
+    }
+
     /// What a slice may use, as the account and the group stand at `now`; `Err` with when there will be something, or with `None` where the
     /// group's budget is used up for good.
     pub(crate) fn available(&mut self, groups: &mut Groups, now: Fuel) -> std::result::Result<Fuel, Option<Fuel>> {

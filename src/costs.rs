@@ -3,7 +3,7 @@
 use crate::unit::Fuel;
 
 /// What the functions that this library gives to guests charge for, in fuel. The numbers are of the order of what the work takes, on the
-/// scale on which an instruction takes one; `docs/host.md` has the measurements.
+/// scale on which an instruction takes one.
 ///
 /// ```
 /// use fuelsched::{Fuel, costs::Costs};
@@ -19,7 +19,9 @@ pub struct Costs {
     pub call: Fuel,
     /// Each byte that a call moves between guest and host, or makes up. 1, unless set.
     pub byte: Fuel,
-    /// A call that asks the operating system for something, beside `call`. 2,000, unless set.
+    /// Each byte of random numbers, in place of `byte`. 16, unless set.
+    pub random: Fuel,
+    /// A call that asks the operating system for something, beside `call`: of files, or for up to 1 KiB of random numbers. 2,000, unless set.
     pub file: Fuel,
     /// Spawning a task, beside `call`. 10,000, unless set.
     pub spawn: Fuel,
@@ -35,12 +37,12 @@ impl Costs {
     /// Nothing costs anything: host calls are free, and a guest can have as much of the host as it likes.
     #[must_use]
     pub const fn free() -> Costs {
-        Costs { call: Fuel::ZERO, byte: Fuel::ZERO, file: Fuel::ZERO, spawn: Fuel::ZERO }
+        Costs { call: Fuel::ZERO, byte: Fuel::ZERO, random: Fuel::ZERO, file: Fuel::ZERO, spawn: Fuel::ZERO }
     }
 }
 
 impl Default for Costs {
     fn default() -> Costs {
-        Costs { call: Fuel(100), byte: Fuel(1), file: Fuel(2_000), spawn: Fuel(10_000) }
+        Costs { call: Fuel(100), byte: Fuel(1), random: Fuel(16), file: Fuel(2_000), spawn: Fuel(10_000) }
     }
 }

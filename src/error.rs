@@ -215,6 +215,11 @@ pub enum ErrorKind {
         /// What was accessed, and how large the memory is.
         message: String,
     },
+    /// A guest cannot be given this by WASI.
+    Wasi {
+        /// What, and why.
+        message: String,
+    },
     /// The instance could not be made.
     Instantiation {
         /// The file.
@@ -313,6 +318,7 @@ impl ErrorKind {
                 write!(f, "{module}: {message}; the signature is {signature}")
             }
             ErrorKind::Definition { name, message } => write!(f, "cannot define {name}: {message}"),
+            ErrorKind::Wasi { message } => write!(f, "WASI: {message}"),
             ErrorKind::Engine { message } => write!(f, "cannot set up the engine: {message}"),
             ErrorKind::NoSuchTask(id) => {
                 write!(f, "there is no task {id}, or its outcome has been taken")

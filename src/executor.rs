@@ -27,7 +27,7 @@ use crate::outcome::{Outcome, Trap};
 use crate::pace::Pace;
 use crate::policy::{Pick, Policy, RoundRobin, Run};
 use crate::reason::{PickReason, ReadyReason, SliceEnd};
-use crate::task::{Live, Suspended};
+use crate::task::{Live, Reach, Suspended};
 use crate::timer::Timers;
 use crate::trace::{Ended, Observer, Slice};
 use crate::unit::{Fuel, TaskId};
@@ -84,7 +84,7 @@ pub struct Executor<P = Box<dyn Policy>, O = ()> {
     groups: Groups,
     /// Sums over all tasks.
     totals: Totals,
-    /// Tasks that ended when they were picked, without a slice that tells of it.
+    /// Tasks that ended without a slice that tells of it: when they were picked, or in a deadlock.
     starved: u64,
 }
 
@@ -130,8 +130,9 @@ pub enum Step {
     Ran(Slice),
     /// There are tasks, and none is ready.
     Idle {
-        /// When one may be, on the executor's clock, where the policy goes by that clock: wait until then, and step again. `None` if only the
-        /// host can tell, by [`Executor::resume`] or [`Executor::spawn`].
+        /// When one may be, on the executor's clock: the first sleep is over then, or the policy, where it goes by that clock, lets somebody run. Wait until
+        /// then or for a wake, as [`Executor::park`] does, and step again. `None` if no moment is known: then a wake makes somebody ready, or the host does,
+        /// by [`Executor::resume`] or [`Executor::spawn`].
         next_wake: Option<Duration>,
     },
     /// There are no tasks, or all have ended.
@@ -406,9 +407,11 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if outcome.is_some() || task.meter.used() >= task.budget || task.detour {
             waits = conclude(task, &mut self.groups, self.now, grant, &mut outcome);
         }
-        let reaches_out = task.outlook.is_some();
+        let reaches_out = task.reach != Reach::Nothing;
         let slice = settle(task, run, self.now, grant, outcome.as_ref(), waits.is_some());
-        let asked = if reaches_out { self.collect(run.id) } else { None };
+        if reaches_out {
+            self.collect(run.id);
+        }
         self.book(&slice);
         if let Some(until) = waits {
             self.timers.insert(until, run.id);
@@ -416,8 +419,8 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if let Some(outcome) = outcome {
             self.finish(run.id, outcome);
         }
-        if let Some(asked) = asked {
-            self.grant_wishes(run.id, asked);
+        if reaches_out {
+            self.grant_wishes(run.id);
         }
         Some(slice)
     }
@@ -456,6 +459,10 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             let Some(State::Live(task)) = self.slots.get_mut(id.index()).map(|slot| &mut slot.state) else {
                 continue;
             };
+            // It waited for two moments, both have passed, and the first has made it ready.
+            if !task.is_waiting() {
+                continue;
+            }
             let mut why = if task.ledger.slices == 0 { ReadyReason::Spawned } else { ReadyReason::Replenished };
             if let Some(account) = &mut task.account
                 && account.until.is_some_and(|until| until <= self.now)
@@ -504,7 +511,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             return;
         };
         self.forget(id, &task);
-        if let Some(join) = &task.join {
+        if let Some(join) = task.account.as_ref().and_then(|account| account.join.as_ref()) {
             join.end(Ending::of(&outcome));
         }
         let (spawn_index, label, detached, released) = (task.spawn_index, task.label, task.detached, task.released);
@@ -627,12 +634,13 @@ fn conclude(
 /// Enters a poll in the task's account: what the slice used, and how it ended; it was the last one if there is an outcome.
 #[inline(always)]
 fn settle(task: &mut Live, run: Run, at: Fuel, grant: Fuel, outcome: Option<&Outcome>, waits: bool) -> Slice {
-    let can_wait = task.can_wait();
+    let cause = task.meter.take_cause();
+    // Whoever has no waker cannot wait for it.
+    let waits = waits || (cause == Cause::BLOCKED && task.can_wait());
     let ledger = &mut task.ledger;
     let used = task.meter.used().minus(ledger.used);
     // A poll is never free, or a future that uses no fuel could keep a run of so much fuel from ending.
     let mut charged = used.max(Fuel(1));
-    let cause = task.meter.take_cause();
     let end = match outcome {
         Some(outcome) => {
             // What a trap left uncounted is charged in full, or trapping and starting again would be free.
@@ -642,13 +650,12 @@ fn settle(task: &mut Live, run: Run, at: Fuel, grant: Fuel, outcome: Option<&Out
             }
             SliceEnd::Ended
         }
-        // Whoever has no waker cannot wait for it.
-        None if waits || (cause == Cause::Blocked && can_wait) => {
+        None if waits => {
             ledger.blocked += 1;
             SliceEnd::Blocked
         }
         // Out of fuel before the grant is used cannot be: the future gave the rest away without saying so.
-        None if cause != Cause::GaveWay && (cause != Cause::Unsaid || used < grant) => {
+        None if cause != Cause::GAVE_WAY && (cause != Cause::UNSAID || used < grant) => {
             ledger.yielded += 1;
             SliceEnd::Yielded
         }
@@ -702,6 +709,9 @@ impl<P: Policy, O> fmt::Debug for Executor<P, O> {
             .finish_non_exhaustive()
     }
 }
+
+/// What an idle task costs of the executor's memory, beside its future.
+const _: () = assert!(size_of::<Slot>() <= 256);
 
 /// An executor moves between threads, tasks and all, as long as policy and observer do.
 const fn _executor_is_send() {

@@ -1,6 +1,7 @@
 //! Waiting for the end of a task from within another.
 
 use crate::outcome::Outcome;
+use crate::reason::BlockedOn;
 use crate::value::Value;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,8 +42,10 @@ struct State {
     spawn_index: Option<u64>,
     /// How it ended, once it has.
     ending: Option<Ending>,
-    /// Who waits for that.
-    waiting: Vec<Waker>,
+    /// Who waits for that: one entry for each [`Joined`](crate::wait::Joined) that does, with its number.
+    waiting: Vec<(u64, Waker)>,
+    /// The next such number.
+    next: u64,
 }
 
 impl Join {
@@ -58,16 +61,36 @@ impl Join {
         self.state().spawn_index
     }
 
-    /// How the task ended, or a wake when it has.
-    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Ending> {
+    /// How the task ended, or a wake when it has. `entry` is where the number of who waits is kept: one clone of the waker is held for each.
+    pub(crate) fn poll(&self, entry: &mut Option<u64>, cx: &Context<'_>) -> Poll<Ending> {
         let mut state = self.state();
         if let Some(ending) = &state.ending {
             return Poll::Ready(ending.clone());
         }
-        if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.waiting.push(cx.waker().clone());
+        let number = *entry.get_or_insert(state.next);
+        match state.waiting.iter_mut().find(|(other, _)| *other == number) {
+            Some((_, waker)) => waker.clone_from(cx.waker()),
+            None => {
+                state.next += 1;
+                state.waiting.push((number, cx.waker().clone()));
+            }
         }
         Poll::Pending
+    }
+
+    /// The one with this number waits no more; says whether it did.
+    pub(crate) fn leave(&self, number: u64) -> bool {
+        let mut state = self.state();
+        let at = state.waiting.iter().position(|(other, _)| *other == number);
+        let waker = at.map(|at| state.waiting.swap_remove(at));
+        // What the waker's drop does is done without the lock.
+        drop(state);
+        waker.is_some()
+    }
+
+    /// Who waits for its end waits for this.
+    pub(crate) fn blocked_on(&self) -> BlockedOn {
+        BlockedOn::Join(self.spawn_index().unwrap_or(u64::MAX))
     }
 
     /// The executor has taken the task in.
@@ -82,7 +105,7 @@ impl Join {
             state.ending = Some(ending);
             std::mem::take(&mut state.waiting)
         };
-        waiting.iter().for_each(Waker::wake_by_ref);
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     /// What is known. Nothing that panics runs while it is locked.

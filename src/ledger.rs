@@ -11,6 +11,7 @@
 //! The executor knows futures and not Wasmtime, the guest knows Wasmtime and not the executor; they meet here.
 
 use crate::control::Mailbox;
+use crate::join::Join;
 use crate::outside::{Outside, Taped};
 use crate::reason::BlockedOn;
 use crate::unit::Fuel;
@@ -35,36 +36,29 @@ pub struct Meter {
     began: AtomicU64,
     /// Fuel that host functions have charged, and that the guest's own counter does not know of yet.
     owed: AtomicU64,
-    /// Why the future is about to return `Pending`, if it said so: one of the numbers below.
+    /// Why the future is about to return `Pending`, if it said so: a [`Cause`].
     cause: AtomicU8,
-    /// Whether a host function has been `Pending` since the hook last looked.
-    waited: AtomicBool,
+    /// Whether a host function has charged something, or has been `Pending`, since the hook last settled up.
+    unsettled: AtomicBool,
     /// Where the executor asks for what is in the guest's memory; there for inspectable tasks alone.
     mailbox: OnceLock<Box<Mailbox>>,
     /// What goes beyond a slice; there for tasks that call their host.
     outside: OnceLock<Box<Outside>>,
 }
 
-/// The future has said nothing: its fuel ran out.
-const NO_CAUSE: u8 = 0;
-/// The future gives the rest of its slice away.
-const YIELDED: u8 = 1;
-/// The future waits.
-const BLOCKED: u8 = 2;
-/// Host work has used up the slice, and goes on in the next one.
-const GAVE_WAY: u8 = 3;
-
-/// Why a future was `Pending`.
+/// Why a future was `Pending`. A number, so that a switch compares one byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) struct Cause(u8);
+
+impl Cause {
     /// Its fuel ran out, or it did not say.
-    Unsaid,
+    pub(crate) const UNSAID: Cause = Cause(0);
     /// It gave the rest of its slice away.
-    Yielded,
+    pub(crate) const YIELDED: Cause = Cause(1);
     /// It waits.
-    Blocked,
-    /// It is preempted, whatever it used.
-    GaveWay,
+    pub(crate) const BLOCKED: Cause = Cause(2);
+    /// Host work has used up the slice, and goes on in the next one.
+    pub(crate) const GAVE_WAY: Cause = Cause(3);
 }
 
 /// The executor's side.
@@ -81,14 +75,11 @@ impl Meter {
     /// Why the future was `Pending`; forgotten once read.
     #[inline]
     pub(crate) fn take_cause(&self) -> Cause {
-        let cause = match self.cause.load(Ordering::Relaxed) {
-            NO_CAUSE => return Cause::Unsaid,
-            YIELDED => Cause::Yielded,
-            BLOCKED => Cause::Blocked,
-            _ => Cause::GaveWay,
-        };
-        self.cause.store(NO_CAUSE, Ordering::Relaxed);
-        cause
+        let cause = self.cause.load(Ordering::Relaxed);
+        if cause != Cause::UNSAID.0 {
+            self.cause.store(Cause::UNSAID.0, Ordering::Relaxed);
+        }
+        Cause(cause)
     }
 
     /// Makes the mailbox of an inspectable task.
@@ -162,21 +153,19 @@ impl Meter {
         };
         add(&self.used);
         add(&self.owed);
+        self.unsettled.store(true, Ordering::Relaxed);
     }
 
-    /// What was charged since the last time.
+    /// Whether the hook has something to settle.
     #[inline]
-    pub(crate) fn take_owed(&self) -> Fuel {
-        let owed = self.owed.load(Ordering::Relaxed);
-        if owed != 0 {
-            self.owed.store(0, Ordering::Relaxed);
-        }
-        Fuel(owed)
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.unsettled.load(Ordering::Relaxed)
     }
 
-    /// Whether a host function has been `Pending` since the last time.
-    pub(crate) fn take_waited(&self) -> bool {
-        self.waited.swap(false, Ordering::Relaxed)
+    /// What was charged since the last time, to be settled now.
+    pub(crate) fn take_owed(&self) -> Fuel {
+        self.unsettled.store(false, Ordering::Relaxed);
+        Fuel(self.owed.swap(0, Ordering::Relaxed))
     }
 
     /// Fuel that the task may still use in all; `None` if there is no limit. An [`Executor`](crate::Executor) knows, of a task that calls its host.
@@ -191,7 +180,7 @@ impl Meter {
 impl Meter {
     /// Says that the `Pending` that follows gives the rest of the slice away.
     pub fn yielding(&self) {
-        self.cause.store(YIELDED, Ordering::Relaxed);
+        self.say(Cause::YIELDED);
     }
 
     /// Says that the `Pending` that follows waits for this: the task is polled again once its waker has been woken, or at the moment that
@@ -204,6 +193,14 @@ impl Meter {
         self.wait(on, inside);
     }
 
+    /// As [`Meter::blocking`], for the end of a task, which may not yet have its place in the order of spawning.
+    pub(crate) fn joining(&self, join: &Join) {
+        self.blocking(join.blocked_on());
+        if let (None, Some(outside)) = (join.spawn_index(), self.outside()) {
+            outside.ask(|asked| asked.end_of = Some(join.clone()));
+        }
+    }
+
     /// As [`Meter::blocking`], where somebody outside the executor can end the wait, though it is for a channel or a task.
     pub fn blocking_outside(&self, on: BlockedOn) {
         self.wait(on, 0);
@@ -211,10 +208,10 @@ impl Meter {
 
     /// Notes what the future waits for.
     fn wait(&self, on: BlockedOn, inside: usize) {
-        self.cause.store(BLOCKED, Ordering::Relaxed);
+        self.cause.store(Cause::BLOCKED.0, Ordering::Relaxed);
         if let Some(outside) = self.outside() {
             outside.ask(|asked| {
-                asked.on = Some(on);
+                (asked.on, asked.end_of) = (Some(on), None);
                 asked.inside += inside;
             });
         }
@@ -232,28 +229,40 @@ impl Meter {
 
     /// A future of a host function is done: nothing that it said of waits on its way is so any more.
     pub(crate) fn done_in_host(&self) {
-        if self.cause.swap(NO_CAUSE, Ordering::Relaxed) == BLOCKED
+        self.say(Cause::UNSAID);
+    }
+
+    /// Says something else than that the task waits. What was said last in a poll counts, so a wait that was spoken of before is none.
+    fn say(&self, cause: Cause) {
+        if self.cause.swap(cause.0, Ordering::Relaxed) == Cause::BLOCKED.0
             && let Some(outside) = self.outside()
         {
-            outside.ask(|asked| (asked.on, asked.inside, asked.until) = (None, 0, None));
+            outside.ask(|asked| (asked.on, asked.end_of, asked.inside, asked.until) = (None, None, 0, None));
         }
     }
 
     /// Says that the `Pending` that follows is a preemption.
     pub(crate) fn giving_way(&self) {
-        self.cause.store(GAVE_WAY, Ordering::Relaxed);
+        self.say(Cause::GAVE_WAY);
+    }
+
+    /// A wait for something inside, of which this slice was told, is given up in the same slice, and its waker dropped.
+    pub(crate) fn waits_no_more(&self) {
+        if let Some(outside) = self.outside() {
+            outside.ask(|asked| asked.inside = asked.inside.saturating_sub(1));
+        }
     }
 
     /// A future of a host function is `Pending`. If it has not said why it waits, or it has used up the slice.
     pub(crate) fn pending_in_host(&self, name: &Arc<str>) {
-        if self.cause.load(Ordering::Relaxed) == NO_CAUSE {
+        if self.cause.load(Ordering::Relaxed) == Cause::UNSAID.0 {
             if self.slice_is_spent() {
                 self.giving_way();
             } else {
                 self.blocking(BlockedOn::Function(name.clone()));
             }
         }
-        self.waited.store(true, Ordering::Relaxed);
+        self.unsettled.store(true, Ordering::Relaxed);
         if let Some(mailbox) = self.mailbox() {
             mailbox.wait_in_host();
         }

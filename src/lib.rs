@@ -23,6 +23,9 @@ pub mod stats;
 mod timer;
 
 pub mod ledger;
+
+#[cfg(feature = "host")]
+pub mod channel;
 pub mod policy;
 pub mod trace;
 pub mod wait;
@@ -40,6 +43,10 @@ pub use budget::Budget;
 pub use clock::Clock;
 pub use error::{Error, ErrorKind, Result};
 pub use executor::{Executor, Ran, RunEnd, Step, TaskState};
+#[cfg(feature = "host")]
+pub use guest::sched;
+#[cfg(feature = "wasi")]
+pub use guest::wasi;
 pub use guest::{Engine, EngineConfig, Exit, HostState, Instance, Limits, Linker, Module, Program, UnknownImports};
 pub use ledger::Ledger;
 pub use outcome::Outcome;
@@ -64,6 +71,12 @@ mod docs {
     struct Fuel;
     #[doc = include_str!("../docs/design.md")]
     struct Design;
+    #[cfg(feature = "wasi")]
+    #[doc = include_str!("../docs/wasi.md")]
+    struct Wasi;
+    #[cfg(feature = "host")]
+    #[doc = include_str!("../docs/host.md")]
+    struct Host;
     #[doc = include_str!("../docs/control.md")]
     struct Control;
     #[doc = include_str!("../docs/replay.md")]

@@ -42,6 +42,8 @@ struct State {
 pub(crate) struct Asked {
     /// What it waits for.
     pub(crate) on: Option<BlockedOn>,
+    /// The task whose end that is, where it was not yet taken in and so had no place to name.
+    pub(crate) end_of: Option<Join>,
     /// How many wakers are held for it by what only tasks of the same executor can set off.
     pub(crate) inside: usize,
     /// The moment at which it wants to be polled again, if nothing wakes it before.

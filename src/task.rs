@@ -95,6 +95,7 @@ impl Task {
     /// use fuelsched::{Executor, Outcome, Task};
     /// use std::time::Duration;
     ///
+    /// # fn main() -> fuelsched::Result<()> {
     /// let mut sched = Executor::builder().build();
     /// let task = Task::with_waker(|meter| async move {
     ///     meter.sleep_until(Duration::from_millis(5)).await;
@@ -103,7 +104,8 @@ impl Task {
     /// sched.spawn(task)?;
     /// sched.run();
     /// assert_eq!(sched.live(), 0);
-    /// # fuelsched::Result::Ok(())
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn with_waker<F>(make: impl FnOnce(Arc<Meter>) -> F) -> Task
     where
@@ -238,8 +240,9 @@ impl Task {
             allowance: self.allowance.map(|(amount, period)| Allowance::new(amount, period, released)),
             group: self.params.group,
             until: (released > now).then_some(released),
+            join: self.join,
         };
-        let plain = account.allowance.is_none() && account.group.is_none() && account.until.is_none();
+        let plain = account.is_plain();
         let mut live = Live {
             future,
             meter,
@@ -254,7 +257,6 @@ impl Task {
             label: self.label,
             reach: self.reach,
             outlook: None,
-            join: self.join,
             account: (!plain).then(|| Box::new(account)),
         };
         live.review();
@@ -337,13 +339,11 @@ pub(crate) struct Live {
     /// Whether the outcome is dropped as soon as there is one.
     pub(crate) detached: bool,
     /// How far the future reaches.
-    reach: Reach,
+    pub(crate) reach: Reach,
     /// What is polled.
     future: TaskFuture,
     /// Shared with the future.
     pub(crate) meter: Arc<Meter>,
-    /// What it has beside, if it reaches to its host.
-    pub(crate) outlook: Option<Box<Outlook>>,
     /// Fuel that it may use in all; [`Fuel::MAX`] for no limit.
     pub(crate) budget: Fuel,
     /// The account.
@@ -358,8 +358,8 @@ pub(crate) struct Live {
     pub(crate) params: Params,
     /// What it has beside its total budget.
     pub(crate) account: Option<Box<Account>>,
-    /// Who waits for its end.
-    pub(crate) join: Option<Join>,
+    /// What it has beside, if it reaches to its host.
+    pub(crate) outlook: Option<Box<Outlook>>,
 }
 
 /// Whether the host has suspended a task, and whether its policy knows.
@@ -377,9 +377,10 @@ impl Live {
     /// Polls the future once, with a waker that does nothing unless the task can wait. Sets the outcome if the future is done, or panicked.
     #[inline(always)]
     pub(crate) fn poll(&mut self, outcome: &mut Option<Outcome>) {
-        let waker = match &mut self.outlook {
-            None => Waker::noop(),
-            Some(outlook) => outlook.begin(),
+        let waker = match self.reach {
+            // One byte that is at hand says that there is nothing to look at.
+            Reach::Nothing => Waker::noop(),
+            _ => self.outlook.as_mut().map_or(Waker::noop(), |outlook| outlook.begin()),
         };
         let mut cx = Context::from_waker(waker);
         let future = self.future.as_mut();

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 /// Futures for host functions, made by the meter of the task that waits.
 impl Meter {
-    /// Waits until the executor's clock shows `at`. Under an executor the task costs nothing meanwhile; a task that none has taken in
+    /// Waits until the executor's clock shows `at`; by the system's clock, up to a 128th of the sleep longer, so that sleepers whose moments are close
+    /// share one wake of the thread. Under an executor the task costs nothing meanwhile; a task that none has taken in
     /// is woken at once, again and again.
     pub fn sleep_until(self: &Arc<Self>, at: Duration) -> Sleep {
         Sleep { meter: self.clone(), at }
@@ -31,7 +32,7 @@ impl Meter {
 
     /// Waits for the end of a task that was spawned by [`Meter::spawn`].
     pub fn join(self: &Arc<Self>, join: &Join) -> Joined {
-        Joined { meter: self.clone(), join: join.clone() }
+        Joined { meter: self.clone(), join: join.clone(), entry: None, told_in: 0 }
     }
 }
 
@@ -114,17 +115,36 @@ pub struct Joined {
     meter: Arc<Meter>,
     /// The other.
     join: Join,
+    /// Its number among those that wait for that.
+    entry: Option<u64>,
+    /// The slice that was last told of this wait; 0 for none.
+    told_in: u64,
 }
 
 impl Future for Joined {
     type Output = Ending;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending> {
-        let polled = self.join.poll(cx);
+        let Joined { meter, join, entry, told_in } = self.get_mut();
+        let polled = join.poll(entry, cx);
         if polled.is_pending() {
-            self.meter.blocking(BlockedOn::Join(self.join.spawn_index().unwrap_or(u64::MAX)));
+            // One waker is held, and it is told of once, however often a slice polls this.
+            if *told_in == meter.slice() {
+                meter.waits_no_more();
+            }
+            *told_in = meter.slice();
+            meter.joining(join);
         }
         polled
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        let waited = self.entry.is_some_and(|number| self.join.leave(number));
+        if waited && self.told_in == self.meter.slice() {
+            self.meter.waits_no_more();
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::reason::{Control, Param, Params, ReadyReason};
 use crate::task::{Live, Suspended, Task};
 use crate::trace::{Ended, GroupControl, Observer, Spawned};
 use crate::unit::{Fuel, GroupId, TaskId};
+use std::time::Duration;
 
 /// Tasks.
 impl<P: Policy, O: Observer> Executor<P, O> {
@@ -150,17 +151,24 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let Some(until) = account.until.filter(|_| task.released <= self.now) else {
             return;
         };
+        // A sleep until the same moment has the same timer.
+        let shared = task.outlook.as_ref().and_then(|outlook| outlook.blocked.as_ref()?.until);
+        let shared = self.clock.is_simulated() && shared.is_some_and(|at| at == Duration::from_nanos(until.0));
         match account.available(&mut self.groups, self.now) {
             // Debts that are smaller now are paid sooner.
             Err(Some(sooner)) if sooner < until => {
                 account.until = Some(sooner);
-                self.timers.remove(until, id);
+                if !shared {
+                    self.timers.remove(until, id);
+                }
                 self.timers.insert(sooner, id);
             }
             Err(_) => {}
             Ok(_) => {
                 account.until = None;
-                self.timers.remove(until, id);
+                if !shared {
+                    self.timers.remove(until, id);
+                }
                 if task.suspended == Suspended::No && !task.is_waiting() {
                     self.policy.ready(id, ReadyReason::Replenished, self.now);
                 }
@@ -362,7 +370,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         }
     }
 
-    /// How many tasks have ended without a slice, when their turn came: their group had no fuel left.
+    /// How many tasks have ended without a slice: when their turn came and their group had no fuel left, or in a deadlock.
     pub(crate) fn starved(&self) -> u64 {
         self.starved
     }

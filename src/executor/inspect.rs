@@ -14,8 +14,8 @@ use crate::value::Value;
 
 /// Inspecting: exported memories and globals of tasks that were spawned [`inspectable`](crate::Task::inspectable), between any two steps.
 ///
-/// All of it works from the moment that the guest is preempted for the first time after its start functions, whatever the task then waits for,
-/// until it ends. An error changes nothing, and the task goes on as if it had not been asked. Each has, beside its own, these errors:
+/// All of it works from the moment that the guest is preempted for the first time after its start functions until it ends, whatever the task then waits
+/// for, but not while it waits in a function of its host's ([`ErrorKind::InHostFunction`]). An error changes nothing, and the task goes on as if it had not been asked. Each has, beside its own, these errors:
 /// [`ErrorKind::NoSuchTask`], [`ErrorKind::TaskEnded`], [`ErrorKind::NotInspectable`], [`ErrorKind::NotStarted`].
 impl<P: Policy, O: Observer> Executor<P, O> {
     /// Copies bytes out of an exported memory.

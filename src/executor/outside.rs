@@ -30,6 +30,7 @@ use crate::timer::Timers;
 use crate::trace::Observer;
 use crate::unit::{Fuel, TaskId};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 /// What an executor has for tasks that reach to their host.
@@ -41,6 +42,8 @@ pub(super) struct Outside {
     woken: Vec<TaskId>,
     /// Tasks that sleep, on a clock that is not the virtual one.
     pub(super) sleepers: Timers<Duration>,
+    /// What the task asked for that has just been polled.
+    asked: Option<Asked>,
     /// Tasks that have a waker. While there are none, steps look at nothing of this.
     pub(super) waiters: usize,
     /// Whether tasks end that wait for each other.
@@ -50,7 +53,14 @@ pub(super) struct Outside {
 impl Outside {
     /// Nobody waits.
     pub(super) fn new(deadlocks: bool) -> Outside {
-        Outside { wakes: Arc::default(), woken: Vec::new(), sleepers: Timers::new(), waiters: 0, deadlocks }
+        Outside {
+            wakes: Arc::default(),
+            woken: Vec::new(),
+            sleepers: Timers::new(),
+            asked: None,
+            waiters: 0,
+            deadlocks,
+        }
     }
 }
 
@@ -91,10 +101,25 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         }
     }
 
-    /// Whether parking makes sense: something will end it.
-    pub(super) fn waits_for_outside(&self, next_wake: Option<Duration>) -> bool {
-        let awaited = |task: &Live| task.blocked().is_some_and(|blocked| can_be_woken(task, blocked));
-        (next_wake.is_some() && self.clock.runs_by_itself()) || self.lives().any(|(_, task)| awaited(task))
+    /// Whether there is something to [park](Executor::park) for: a moment that the clock will come to (as [`Step::Idle`] names it), or a task that
+    /// somebody outside may wake.
+    #[must_use]
+    pub fn waits_for_outside(&self, next_wake: Option<Duration>) -> bool {
+        let by_itself = self.clock.runs_by_itself();
+        let awaited = |task: &Live| match task.blocked() {
+            // Nobody but the host, which is in here, can resume it.
+            _ if task.suspended != Suspended::No => false,
+            Some(blocked) => (by_itself && blocked.until.is_some()) || can_be_woken(task, blocked),
+            None => by_itself && next_wake.is_some(),
+        };
+        self.lives().any(|(_, task)| awaited(task)) || self.has_wakes()
+    }
+
+    /// Whether somebody has been woken whom [`Executor::attend`] has not seen. Asked after wakers were counted, it knows of every wake by one
+    /// that was not there any more: whoever wakes by the last waker enters the task first, and drops the waker then.
+    fn has_wakes(&self) -> bool {
+        fence(Ordering::Acquire);
+        self.outside.wakes.any()
     }
 
     /// Makes those ready that have been woken, and those whose sleep is over.
@@ -136,26 +161,25 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         }
     }
 
-    /// What a task asked for in the slice that has just ended, its inputs told to the observer.
+    /// Collects what a task asked for in the slice that has just ended, and tells the observer what came in to it.
     #[inline(never)]
-    pub(super) fn collect(&mut self, id: TaskId) -> Option<Asked> {
-        let task = self.live_mut(id).ok()?;
-        let spawn_index = task.spawn_index;
-        let asked = task.meter.outside()?.collect()?;
-        for bytes in &asked.inputs {
+    pub(super) fn collect(&mut self, id: TaskId) {
+        let Ok(task) = self.live_mut(id) else {
+            return;
+        };
+        let (spawn_index, asked) = (task.spawn_index, task.meter.outside().and_then(|outside| outside.collect()));
+        for bytes in asked.iter().flat_map(|asked| &asked.inputs) {
             self.observer.input(spawn_index, bytes);
         }
-        Some(asked)
+        self.outside.asked = asked;
     }
 
     /// Does what a task asked for, after the slice is booked.
     #[inline(never)]
-    pub(super) fn grant_wishes(&mut self, id: TaskId, asked: Asked) {
-        if let Some(on) = asked.on {
-            // What comes only at the end of all time does not come.
-            let until = asked.until.filter(|at| as_fuel(*at) < Fuel::MAX);
-            self.block(id, Blocked { on, inside: asked.inside, since: self.now, until });
-        }
+    pub(super) fn grant_wishes(&mut self, id: TaskId) {
+        let Some(asked) = self.outside.asked.take() else {
+            return;
+        };
         for (task, join) in asked.spawned {
             let spawned = match task.downcast::<Task>() {
                 Ok(task) => self.spawn(*task),
@@ -165,11 +189,21 @@ impl<P: Policy, O: Observer> Executor<P, O> {
                 join.end(Ending::of(&Outcome::Failed(error)));
             }
         }
+        // Behind the spawns: it may wait for the end of one of those.
+        let on = asked.end_of.map(|join| join.blocked_on()).or(asked.on);
+        if let Some(on) = on {
+            // What comes only at the end of all time does not come.
+            let until = asked.until.filter(|at| as_fuel(*at) < Fuel::MAX);
+            self.block(id, Blocked { on, inside: asked.inside, since: self.now, until });
+        }
     }
 
     /// A task waits, unless it was woken while it was polled.
-    fn block(&mut self, id: TaskId, blocked: Blocked) {
+    fn block(&mut self, id: TaskId, mut blocked: Blocked) {
         let simulated = self.clock.is_simulated();
+        if self.clock.runs_by_itself() {
+            blocked.until = blocked.until.map(|at| shared_moment(at, self.clock.now()));
+        }
         let Ok(Live { outlook: Some(outlook), .. }) = self.live_mut(id) else {
             return;
         };
@@ -197,11 +231,12 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if next < Duration::MAX {
             return Some(Step::Idle { next_wake: Some(next) });
         }
-        // Somebody may have been woken since the last look.
-        if self.outside.wakes.any() {
+        let deadlocked = self.outside.deadlocks && self.is_deadlocked();
+        // Somebody may have been woken since the last look, by a waker that was gone when they were counted.
+        if self.has_wakes() {
             return None;
         }
-        if self.outside.deadlocks && self.is_deadlocked() {
+        if deadlocked {
             self.end_deadlock();
             return None;
         }
@@ -227,6 +262,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     pub(crate) fn end_deadlocked(&mut self, id: TaskId) {
         let blocked = self.live_mut(id).ok().and_then(|task| task.blocked());
         if let Some(Blocked { on, since, .. }) = blocked.cloned() {
+            self.starved += 1;
             self.finish(id, Outcome::Deadlocked(Deadlock { on, since }));
         }
     }
@@ -274,7 +310,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if let Some(outside) = live.meter.outside() {
             outside.attach(self.clock.clone(), live.spawn_index, live.budget, self.observer.records());
         }
-        if let Some(join) = &live.join {
+        if let Some(join) = live.account.as_ref().and_then(|account| account.join.as_ref()) {
             join.spawned(live.spawn_index);
         }
     }
@@ -312,7 +348,41 @@ fn can_be_woken(task: &Live, blocked: &Blocked) -> bool {
     task.outlook.as_ref().is_some_and(|outlook| outlook.wakers_held() > blocked.inside)
 }
 
+/// The moment at which somebody is woken who sleeps until `at`: a little later, so that sleepers whose moments are close share one, and the
+/// thread wakes once for all of them. A wake of a thread costs more than a hundred switches. Late is less than a 128th of the sleep.
+fn shared_moment(at: Duration, now: Duration) -> Duration {
+    let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let most = nanos(at.saturating_sub(now)) / 128;
+    // A power of two, so that the moments of short sleeps are among those of shorter ones.
+    let step = most.checked_ilog2().map_or(1, |bits| 1 << bits);
+    nanos(at).checked_next_multiple_of(step).map_or(at, Duration::from_nanos)
+}
+
 /// A moment of a clock that goes by fuel.
 fn as_fuel(at: Duration) -> Fuel {
     Fuel(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sleepers_share_moments_and_are_late_by_less_than_a_128th() {
+        let (second, start) = (1_000_000_000, 77_777_777_777);
+        let shared = |length: u64| {
+            let at = Duration::from_nanos(start + length);
+            let late = shared_moment(at, Duration::from_nanos(start)).checked_sub(at).unwrap();
+            assert!(late.as_nanos() * 128 <= u128::from(length), "{length}: {late:?}");
+            late + at
+        };
+        for length in [0, 1, 127, 128, 1_000, 5_000_000, 3_600 * second] {
+            shared(length);
+        }
+        let mut moments: Vec<Duration> = (0..1_000).map(|n| shared(second + n * second / 1_000)).collect();
+        moments.dedup();
+        assert!(moments.len() < 250, "1,000 moments of one second are {}", moments.len());
+        let end = Duration::from_nanos(u64::MAX - 1);
+        assert_eq!(shared_moment(end, Duration::ZERO), end, "there is nothing behind it");
+    }
 }

@@ -139,9 +139,8 @@ pub(super) fn on_event<D: 'static>(mut cx: StoreContextMut<'_, HostState<D>>, ev
         }
         CallHook::ReturningFromHost => {
             let state = cx.data_mut();
-            let owed = state.meter.take_owed();
-            if owed > Fuel::ZERO || state.meter.take_waited() {
-                return settle_up(cx, owed);
+            if state.meter.is_unsettled() {
+                return settle_up(cx);
             }
             if !state.slice_has_begun() {
                 return Ok(());
@@ -154,7 +153,13 @@ pub(super) fn on_event<D: 'static>(mut cx: StoreContextMut<'_, HostState<D>>, ev
                 cx.fuel_async_yield_interval(Some(grant.0))?;
             }
         }
-        CallHook::CallingWasm | CallHook::ReturningFromWasm => {}
+        // A host function calls a guest back. What it has charged is settled now, where the fuel is exact, and not where the guest calls next.
+        CallHook::CallingWasm => {
+            if cx.data().meter.is_unsettled() {
+                return settle_up(cx);
+            }
+        }
+        CallHook::ReturningFromWasm => {}
     }
     Ok(())
 }
@@ -162,7 +167,8 @@ pub(super) fn on_event<D: 'static>(mut cx: StoreContextMut<'_, HostState<D>>, ev
 /// Takes what host functions have charged off the guest's fuel, and leaves it the rest of its slice: at least 1, so that a guest whose slice is
 /// used up is preempted at its next yield point. After a wait the slice is another one than that in which the guest was left.
 #[cold]
-fn settle_up<D: 'static>(mut cx: StoreContextMut<'_, HostState<D>>, owed: Fuel) -> wasmtime::Result<()> {
+fn settle_up<D: 'static>(mut cx: StoreContextMut<'_, HostState<D>>) -> wasmtime::Result<()> {
+    let owed = cx.data().meter.take_owed();
     let left = cx.get_fuel()?.saturating_sub(owed.0);
     let state = cx.data_mut();
     state.left_in = state.meter.slice();

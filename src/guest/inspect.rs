@@ -19,8 +19,8 @@
 //! * Parked is left by ③ alone. In a control poll the guest's code is not reached.
 //! * Without a command nobody is parked here: a guest that is not inspected goes on as any other, and so it does around imports, `memory.grow`
 //!   and other calls into the host, where no slice has begun and there is no command, because a host asks only between polls.
-//! * The only place where a guest's future is `Pending` between ① and ③ is the yield. An import that waits would be another; whoever adds one
-//!   has to `unpark` for as long as it does, because a control poll would poll it.
+//! * Between ① and ③ a guest's future is `Pending` at the yield, or in an import that waits. There a control poll would poll the import's future, so the
+//!   import's wrapper says where the guest is ([`Mailbox::wait_in_host`](crate::control::Mailbox::wait_in_host)), and it is not asked.
 //! * A future that is dropped while it is parked unwinds its fiber. Wasmtime does not call asynchronous hooks then.
 //!
 //! What it costs is Wasmtime's: it asks for a boxed future for each event, and polls it. The box is of something without a size, so nothing is

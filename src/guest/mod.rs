@@ -6,12 +6,14 @@
 //! | `module` | loading: text or binary, what can be wrong with a file, compiled once |
 //! | `signature` | what an export takes and returns, and arguments read by it |
 //! | `host` | what a module's imports are served from |
+//! | `sched` | functions for guests: yield, sleep, log, channels, tasks |
 //! | `program` | a module with its imports resolved, and the future of a call on it |
 //! | `instance` | an instance that stays between calls |
 //! | `hook` | the exact ledger: fuel read and granted at every switch |
 //! | `inspect` | the hook of a task that can be asked while it is suspended |
 //! | `exports` | memories and globals, read and written by the host |
 //! | `limits` | memory, tables and instances of a task |
+//! | `wasi` | WASI preview 1 |
 //!
 //! A call's future is one `async` block: make a store, instantiate, call, read the fuel. Wasmtime runs the guest in it on a fiber of its
 //! own, and when the fuel of a slice is used up the fiber is left and the future returns `Pending`. Nobody in here knows who polls.
@@ -25,7 +27,11 @@ mod instance;
 mod limits;
 mod module;
 mod program;
+#[cfg(feature = "host")]
+pub mod sched;
 mod signature;
+#[cfg(feature = "wasi")]
+pub mod wasi;
 
 pub use engine::{Allocation, Engine, EngineConfig, WASMTIME_VERSION};
 pub use hook::HostState;

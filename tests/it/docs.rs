@@ -123,3 +123,8 @@ fn a_wrong_output_would_be_noticed() {
 fn the_page_on_plans_shows_what_is_printed() {
     assert!(check("docs/plan.md") >= 2);
 }
+
+#[test]
+fn the_page_on_wasi_shows_what_is_printed() {
+    assert!(check("docs/wasi.md") >= 3);
+}

@@ -1,10 +1,16 @@
 //! The tests of the whole, in one binary, because each binary links Wasmtime anew.
 
 mod allocation;
+#[cfg(feature = "host")]
+mod channels;
 mod control;
 mod executor;
 mod fairness;
 mod guests;
+#[cfg(feature = "host")]
+mod host_functions;
+#[cfg(all(feature = "host", feature = "wasi"))]
+mod hundred;
 mod inspect;
 mod instances;
 mod ledger;
@@ -15,6 +21,8 @@ mod replay;
 mod supervisor;
 mod support;
 mod waiting;
+#[cfg(all(feature = "wasi", unix))]
+mod wasi;
 
 // The binary, and what the documents say of it.
 #[cfg(feature = "cli")]
@@ -31,3 +39,7 @@ mod hostile;
 mod plan;
 #[cfg(feature = "cli")]
 mod recording;
+#[cfg(feature = "cli")]
+mod wasi_programs;
+#[cfg(feature = "cli")]
+mod world;

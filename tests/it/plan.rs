@@ -269,7 +269,7 @@ error: there is no such policy; did you mean 'priority'? there are round-robin, 
   |
 3 | name = \"prioritty\"
   |        ^^^^^^^^^^^
-error: unknown key `wieght` in [[task]]; did you mean `weight`? There are `name`, `module`, `entry`, `args`, `copies`, `fuel`, `replenish`, `weight`, `priority`, `period`, `runtime`, `deadline`, `quantum`, `start`, `on-trap`, `on-out-of-fuel`, `on-overrun`, `on-deadline-miss`, `max-restarts`, `restart`, `group`
+error: unknown key `wieght` in [[task]]; did you mean `weight`? There are `name`, `module`, `entry`, `args`, `copies`, `fuel`, `replenish`, `weight`, `priority`, `period`, `runtime`, `deadline`, `quantum`, `start`, `on-trap`, `on-out-of-fuel`, `on-overrun`, `on-deadline-miss`, `max-restarts`, `restart`, `argv`, `env`, `dirs`, `stdin`, `on-spawn`, `group`, `spawns`
  --> plan.toml:7:1
   |
 7 | wieght = 3

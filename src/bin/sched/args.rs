@@ -1,6 +1,6 @@
 //! The command line as it is typed, and its help texts.
 
-use crate::plan::{self, Plan};
+use crate::plan::{self, DIR, DirPlan, Plan, Stdout, Unknown, VARIABLE, World};
 use crate::policy::{self, PolicySpec};
 use crate::units::{self, A_SIZE, A_STACK, A_TIME, MOST_FUEL, MOST_TASKS};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -43,6 +43,8 @@ Examples:
   sched run --plan docs/plans/priority.toml --log
   sched run --slice 200us --record run.rec wasm/fib.wat=25 wasm/main.wat
   sched run --replay run.rec                  the same schedule once more
+  sched run -q program.wasm --dir data::/data --env LANG=C -- /data/in.txt
+  sched run --deterministic program.wasm      the same time and random numbers in every run
   sched run --format json wasm/fib.wat=20 | jq '.tasks[].values'
 
 Exit codes: 0 every task returned, exited with 0, or was stopped by --run-fuel or --run-time; 1 some
@@ -66,6 +68,12 @@ Examples:
 
 Exit codes: 0 compared; 1 not every policy took every task, or a module could not be loaded; 2 the
 command line or the plan is wrong, and nothing ran; 130 interrupted.";
+
+/// What is said where words for a program go with more than one.
+const MANY_FOR_ARGV: &str = "what is behind -- goes with exactly one TASK; a plan gives each its own, with `argv`";
+
+/// Above what concerns WASI programs, in the help texts.
+const WASI: &str = "WASI programs";
 
 /// What is said where nothing is named.
 const NOTHING_TO_RUN: &str = "there is nothing to run: name a TASK, such as wasm/fib.wat:main=30, or a plan with --plan FILE.toml; --help says more";
@@ -142,8 +150,13 @@ pub(crate) struct RunArgs {
     /// Run a recording again, and stop where something is not as it was recorded; it says itself what is run
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "tasks", "plan", "policy", "record", "quantum", "fuel", "copies", "run_fuel", "run_time", "slice", "max_memory", "max_stack",
+        "unknown_imports", "argv", "env", "dir", "stdin", "deterministic",
     ])]
     pub(crate) replay: Option<String>,
+
+    /// What becomes of what programs print [default: capture with --format json; lines for several tasks on a terminal; else inherit]
+    #[arg(long, value_name = "WHAT", value_enum, help_heading = WASI)]
+    pub(crate) stdout: Option<Stdout>,
 
     /// How results are shown.
     #[command(flatten)]
@@ -210,6 +223,38 @@ pub(crate) struct WorkArgs {
     /// Stack of each guest; deeper recursion traps [default: 512KiB]
     #[arg(long, value_name = "SIZE", value_parser = stack)]
     max_stack: Option<usize>,
+
+    /// What becomes of functions that a module imports and that nothing serves [default: error]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    unknown_imports: Option<Unknown>,
+
+    /// What the program is called with, for exactly one TASK
+    #[arg(value_name = "ARGV", last = true, conflicts_with = "plan")]
+    argv: Vec<String>,
+
+    /// What a WASI program finds.
+    #[command(flatten)]
+    world: WorldArgs,
+}
+
+/// What WASI programs find.
+#[derive(Debug, Args)]
+pub(crate) struct WorldArgs {
+    /// A variable of the environment; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, help_heading = WASI)]
+    env: Vec<(String, String)>,
+
+    /// A folder that programs may use, and what they know it by; may be given several times. They see no other file
+    #[arg(long, value_name = "HOST::GUEST", value_parser = dir, help_heading = WASI)]
+    dir: Vec<DirPlan>,
+
+    /// A file as standard input, from its beginning for each task; unless given, programs share this program's own
+    #[arg(long, value_name = "FILE", help_heading = WASI)]
+    stdin: Option<String>,
+
+    /// Let time go by fuel and random numbers by a seed, so that every run is the same; a sleep is over at once where nobody else runs
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    deterministic: Option<u64>,
 }
 
 /// How results are shown.
@@ -226,6 +271,10 @@ pub(crate) struct OutputArgs {
     /// Measure the time that each task runs; reads the clock twice a slice
     #[arg(long)]
     pub(crate) timing: bool,
+
+    /// Print no report: only what the tasks print, and what goes wrong
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 }
 
 /// A form of output.
@@ -253,7 +302,30 @@ impl WorkArgs {
         plan.max_memory = self.max_memory.unwrap_or(plan.max_memory);
         plan.max_stack = self.max_stack.unwrap_or(plan.max_stack);
         plan.slice_ns = self.slice.map(units::nanos).or(plan.slice_ns);
+        plan.unknown_imports = self.unknown_imports.unwrap_or(plan.unknown_imports);
+        if !self.argv.is_empty() {
+            anyhow::ensure!(plan.total() == 1, MANY_FOR_ARGV);
+            plan.tasks[0].world.argv.clone_from(&self.argv);
+        }
+        self.world.enter(&mut plan);
+        if let Some(what) = plan.not_deterministic() {
+            anyhow::bail!("--deterministic lets time go by fuel, and this run has {what}; leave one of them out");
+        }
         Ok(plan)
+    }
+}
+
+impl WorldArgs {
+    /// Enters in a plan what holds for all tasks.
+    fn enter(&self, plan: &mut Plan) {
+        plan.deterministic = self.deterministic.or(plan.deterministic);
+        for task in &mut plan.tasks {
+            let World { env, dirs, stdin, .. } = &mut task.world;
+            env.retain(|(name, _)| self.env.iter().all(|(other, _)| name != other));
+            env.extend(self.env.iter().cloned());
+            dirs.extend(self.dir.iter().cloned());
+            *stdin = self.stdin.clone().or(stdin.take());
+        }
     }
 }
 
@@ -264,6 +336,7 @@ impl RunArgs {
         if let Some(policy) = &self.policy {
             plan.policy = policy.clone().over(&plan.policy);
         }
+        plan.stdout = self.stdout.or(plan.stdout);
         Ok(plan)
     }
 }
@@ -272,6 +345,16 @@ impl RunArgs {
 fn fuel(text: &str) -> Result<u64, String> {
     let allowed = || format!("it takes a whole number from 1 to {MOST_FUEL}, such as 10_000");
     units::whole(text).filter(|n| (1..=MOST_FUEL).contains(n)).ok_or_else(allowed)
+}
+
+/// A variable of the environment.
+fn variable(text: &str) -> Result<(String, String), String> {
+    plan::variable(text).ok_or_else(|| format!("it takes {VARIABLE}"))
+}
+
+/// A folder.
+fn dir(text: &str) -> Result<DirPlan, String> {
+    plan::dir(text).ok_or_else(|| format!("it takes {DIR}"))
 }
 
 /// A time that is not zero.

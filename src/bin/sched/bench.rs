@@ -22,6 +22,7 @@ use crate::plan::{self, Plan};
 use crate::progress;
 use crate::report::INTERRUPTED;
 use crate::run::{catch_interrupt, engine_name};
+use crate::world::Guest;
 use anyhow::{Context, Result, ensure};
 use fuelsched::policy::RoundRobin;
 use fuelsched::reason::PickReason;
@@ -189,7 +190,7 @@ fn compile() -> Result<Guests> {
     let timed = |metering| -> Result<_> {
         let began = Instant::now();
         let engine = Engine::new(&EngineConfig::default().parallel_compilation(true).metering(metering))?;
-        Ok((job::load(&engine, &mut Plan::demo()), began.elapsed()))
+        Ok((job::load(&engine, &mut Plan::demo())?, began.elapsed()))
     };
     let (metered, with) = timed(true)?;
     let (unmetered, without) = timed(false)?;
@@ -229,7 +230,7 @@ fn run_once<O: Observer>(jobs: &[Job], quantum: Fuel, observer: O) -> Result<(u6
     let mut sched = Executor::builder().policy(RoundRobin::new(quantum)).observer(observer).build();
     for job in jobs {
         let call = job.call.as_ref().ok().context("the demo's modules compile")?;
-        sched.spawn(call.program.call((), &job.entry, &call.args))?;
+        sched.spawn(call.program.call(Guest::default(), &job.entry, &call.args))?;
     }
     sched.run();
     let fine = sched.take_ended().iter().all(|task| task.outcome.is_success());

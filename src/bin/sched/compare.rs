@@ -4,7 +4,7 @@ use crate::args::{Format, OutputArgs};
 use crate::engine;
 use crate::job::{self, Job};
 use crate::output;
-use crate::plan::Plan;
+use crate::plan::{Plan, Stdout};
 use crate::policy::{KINDS, PolicySpec};
 use crate::report::{EndedBy, INTERRUPTED};
 use crate::run::{Session, catch_interrupt, engine_name, say_what_failed};
@@ -98,8 +98,11 @@ impl From<Spread> for Times {
 /// Runs a plan under each policy, and shows how the tasks fared.
 pub(crate) fn compare(mut plan: Plan, named: &[PolicySpec], format: Format) -> Result<ExitCode> {
     let interrupted = catch_interrupt()?;
+    // What is compared has to be the same under each: time goes by fuel, and nobody types.
+    plan.deterministic = plan.deterministic.or(plan.is_in_time().is_none().then_some(0));
+    plan.stdout = Some(Stdout::Discard);
     let policies = if named.is_empty() { all_that_fit(&plan) } else { over(named, &plan) };
-    let jobs = job::load(&engine(plan.max_stack)?, &mut plan);
+    let jobs = job::load(&engine(plan.max_stack)?, &mut plan)?;
     say_what_failed(jobs.iter().filter_map(|job| Some(job.call.as_ref().err()?.message.as_str())));
     if jobs.iter().all(|job| job.call.is_err()) {
         bail!("there is nothing to compare: none of the tasks can run");
@@ -143,7 +146,7 @@ fn all_that_fit(plan: &Plan) -> Vec<PolicySpec> {
 
 /// Runs a plan under one policy; says how it ended, if it was run.
 fn run_under(policy: &PolicySpec, plan: &Plan, jobs: &[Job], interrupted: &Arc<AtomicBool>) -> (Row, Option<EndedBy>) {
-    let quiet = OutputArgs { format: Format::Human, log: false, timing: false };
+    let quiet = OutputArgs { format: Format::Human, log: false, timing: false, quiet: true };
     let row = |refused: Vec<String>, refusals, measured| Row { policy: policy.written(), refused, refusals, measured };
     let mut session = match Session::new(plan, jobs, policy, quiet, interrupted, None) {
         Ok(session) => session,
@@ -151,7 +154,7 @@ fn run_under(policy: &PolicySpec, plan: &Plan, jobs: &[Job], interrupted: &Arc<A
     };
     let refusals = || {
         let of_the_policy = session.spawned.iter().zip(jobs).filter(|(_, job)| job.call.is_ok());
-        of_the_policy.filter_map(|(spawned, _)| Some(spawned.as_ref().err()?.message.clone()))
+        of_the_policy.filter_map(|(spawned, _)| Some(spawned.as_ref()?.as_ref().err()?.message.clone()))
     };
     let (refused, count) = (refusals().take(MOST_REFUSALS).collect(), refusals().count());
     let ended_by = session.run_to_the_end(interrupted, false);

@@ -2,7 +2,8 @@
 
 use crate::plan::{Plan, Source, TaskPlan};
 use crate::progress::Compiling;
-use fuelsched::{Engine, ErrorKind, Module, Program, Value};
+use crate::world::{self, Guest, is_wasi};
+use fuelsched::{Engine, ErrorKind, Linker, Module, Program, Value};
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::sync::Mutex;
@@ -28,7 +29,7 @@ pub(crate) struct Job {
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     /// The module, linked.
-    pub(crate) program: Program,
+    pub(crate) program: Program<Guest>,
     /// The arguments.
     pub(crate) args: Vec<Value>,
 }
@@ -43,7 +44,11 @@ pub(crate) struct Refusal {
 }
 
 /// The call that a task is to be, or what is wrong, and the export that it is of.
-fn resolve(task: &TaskPlan, module: &Result<Module, Refusal>) -> (String, Result<Call, Refusal>) {
+fn resolve(
+    task: &TaskPlan,
+    module: &Result<Module, Refusal>,
+    linker: &Linker<Guest>,
+) -> (String, Result<Call, Refusal>) {
     let named = || task.entry.clone().unwrap_or_default();
     let module = match module {
         Ok(module) => module,
@@ -51,8 +56,11 @@ fn resolve(task: &TaskPlan, module: &Result<Module, Refusal>) -> (String, Result
     };
     let entry = task.entry.clone().unwrap_or_else(|| default_export(module).into());
     let call = || {
-        let program = module.program()?;
-        let args = module.signature(&entry)?.parse_args(&task.args)?;
+        let program = linker.link(module)?;
+        // What is spawned by another task may get its arguments from that.
+        let given = !(task.on_spawn && task.args.is_empty());
+        let signature = module.signature(&entry)?;
+        let args = if given { signature.parse_args(&task.args)? } else { Vec::new() };
         Ok(Call { program, args })
     };
     let call = call().map_err(refusal);
@@ -70,9 +78,8 @@ fn refusal(error: fuelsched::Error) -> Refusal {
 
 /// The export that is called when none is named.
 fn default_export(module: &Module) -> &'static str {
-    let wasi = |name: &str| name == "wasi_snapshot_preview1" || name == "wasi_unstable";
     let starts = module.has_function("_start");
-    if starts && (!module.has_function("main") || module.imports().iter().any(|import| wasi(&import.module))) {
+    if starts && (!module.has_function("main") || module.imports().iter().any(|import| is_wasi(&import.module))) {
         "_start"
     } else {
         "main"
@@ -81,14 +88,17 @@ fn default_export(module: &Module) -> &'static str {
 
 /// The tasks of a plan, copies counted, in which the modules' hashes are entered. What is wrong with one of them is kept with it, and the
 /// others are not concerned.
-pub(crate) fn load(engine: &Engine, plan: &mut Plan) -> Vec<Job> {
+///
+/// An error means that none of them can run.
+pub(crate) fn load(engine: &Engine, plan: &mut Plan) -> anyhow::Result<Vec<Job>> {
+    let linker = world::linker(engine, plan.unknown_imports)?;
     let modules = compile(engine, &plan.modules);
     for (source, module) in plan.modules.iter_mut().zip(&modules) {
         source.sha256 = module.as_ref().ok().map(|module| module.sha256().into());
     }
     let mut jobs = Vec::with_capacity(plan.total() as usize);
     for (position, task) in plan.tasks.iter().enumerate() {
-        let (entry, call) = resolve(task, &modules[task.module]);
+        let (entry, call) = resolve(task, &modules[task.module], &linker);
         let module = &plan.modules[task.module].path;
         for _ in 0..task.copies {
             jobs.push(Job {
@@ -101,7 +111,7 @@ pub(crate) fn load(engine: &Engine, plan: &mut Plan) -> Vec<Job> {
         }
     }
     number_names(&mut jobs);
-    jobs
+    Ok(jobs)
 }
 
 /// The text of a module that is part of this program.

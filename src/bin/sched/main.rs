@@ -25,6 +25,7 @@ mod recording;
 mod report;
 mod run;
 mod units;
+mod world;
 
 use anyhow::Result;
 use args::{Command, TopArgs};
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
 fn dispatch(args: TopArgs) -> Result<ExitCode> {
     match args.command {
         Some(Command::Run(args)) => match &args.replay {
-            Some(path) => recording::replay(path, args.output),
+            Some(path) => recording::replay(path, args.stdout, args.output),
             None => run::run(args.plan()?, args.output, args.record.as_deref()),
         },
         Some(Command::Compare(args)) => compare::compare(args.work.plan()?, &args.policy, args.format),

@@ -1,14 +1,14 @@
 //! `--record` and `--replay`: a recording begins with the plan that was run, so that a file is all that a replay needs, beside the modules.
 
-use crate::args::OutputArgs;
+use crate::args::{Format, OutputArgs};
 use crate::engine;
 use crate::job::{self, Job};
-use crate::make::{self, Maker};
+use crate::make::{Maker, Workshop};
 use crate::output;
-use crate::plan::Plan;
+use crate::plan::{Plan, Stdout};
 use crate::progress::Running;
 use crate::report::{EndedBy, Report, TaskReport};
-use crate::run::{Watch, catch_interrupt, engine_name};
+use crate::run::{Watch, catch_interrupt, clock, engine_name};
 use anyhow::{Context, Result, bail, ensure};
 use fuelsched::replay::Verdict;
 use fuelsched::trace::Ended;
@@ -45,21 +45,23 @@ pub(crate) fn create(path: &str, plan: &Plan) -> Result<Recorder<File>> {
 }
 
 /// Runs a recording again, and reports.
-pub(crate) fn replay(path: &str, output: OutputArgs) -> Result<ExitCode> {
+pub(crate) fn replay(path: &str, stdout: Option<Stdout>, output: OutputArgs) -> Result<ExitCode> {
     let interrupted = catch_interrupt()?;
     let file = File::open(path).with_context(|| path.to_string())?;
     let recording = Recording::new(BufReader::new(file)).with_context(|| path.to_string())?;
     let Header { engine: recorded_by, architecture, mut plan } =
         header(&recording).with_context(|| path.to_string())?;
+    plan.stdout = stdout.or(plan.stdout);
     note_difference("by", &recorded_by, &engine_name());
     note_difference("on", &architecture, std::env::consts::ARCH);
     let hashes: Vec<_> = plan.modules.iter().map(|module| module.sha256.clone()).collect();
-    let jobs = job::load(&engine(plan.max_stack)?, &mut plan);
+    let jobs = job::load(&engine(plan.max_stack)?, &mut plan)?;
     look_at_modules(&plan, &jobs, &hashes)?;
 
     let watch = Watch::new(&plan, &jobs, &plan.policy, output, &interrupted);
-    let mut tasks = Tasks::new(&plan, &jobs);
-    let mut replay = Replay::observed(recording, |label, index| tasks.make(label, index), watch);
+    let mut tasks = Tasks::new(&plan, &jobs, output.format == Format::Json);
+    let shop = tasks.shop.clone();
+    let mut replay = Replay::observed(recording, |label, index| tasks.make(label, index), watch).clock(clock(&plan));
     let began = Instant::now();
     let mut fault = None;
     let ended_by = run_to_the_end(&mut replay, &jobs, &interrupted, !output.log, &mut fault);
@@ -67,11 +69,13 @@ pub(crate) fn replay(path: &str, output: OutputArgs) -> Result<ExitCode> {
     let wall = began.elapsed();
     let ended = replay.executor_mut().take_ended();
     let (totals, digest) = (replay.executor().totals(), replay.observer().digest.hex());
-    let reports = task_reports(&plan, &jobs, ended, replay.observer());
-    let report = Report::new(reports, &plan, ended_by, totals, wall, digest);
+    let reports = task_reports(&plan, &jobs, ended, replay.observer(), &shop);
+    let report = Report::new(reports, &plan, ended_by, totals, wall, digest, &[]);
     // The log's last line is written when the log goes.
     drop(replay);
-    output::result(&report.render(output.format)?)?;
+    if !output.quiet {
+        output::result(&report.render(output.format)?)?;
+    }
     if let Some(fault) = fault {
         output::error(&format!("{path}: {fault}"));
         return Ok(ExitCode::from(1));
@@ -119,16 +123,19 @@ fn look_at_modules(plan: &Plan, jobs: &[Job], hashes: &[Option<String>]) -> Resu
 
 /// What makes the tasks of a replay.
 struct Tasks {
+    /// Where they are made.
+    shop: Arc<Workshop>,
     /// By label; `None` for a job that never ran.
     makers: Vec<Option<Maker>>,
 }
 
 impl Tasks {
     /// The makers of all jobs. Groups get the ids that they had: they are made in the same order.
-    fn new(plan: &Plan, jobs: &[Job]) -> Tasks {
+    fn new(plan: &Plan, jobs: &[Job], kept: bool) -> Tasks {
         let groups: Vec<GroupId> = (0..plan.groups.len()).map(|index| GroupId::new(index as u32, 0)).collect();
-        let maker = |(label, job)| make::maker(label, job, plan, &groups).ok();
-        Tasks { makers: jobs.iter().enumerate().map(maker).collect() }
+        let shop = Workshop::new(plan, jobs, &groups, kept);
+        let maker = |(label, job)| shop.maker(label, job).ok();
+        Tasks { makers: jobs.iter().enumerate().map(maker).collect(), shop }
     }
 
     /// The next incarnation of a job.
@@ -186,8 +193,8 @@ fn describe(divergence: &Divergence, jobs: &[Job]) -> String {
     }
 }
 
-/// What became of each job: of its last incarnation.
-fn task_reports(plan: &Plan, jobs: &[Job], ended: Vec<Ended>, watch: &Watch) -> Vec<TaskReport> {
+/// What became of each job, of its last incarnation, and of what was spawned.
+fn task_reports(plan: &Plan, jobs: &[Job], ended: Vec<Ended>, watch: &Watch, shop: &Workshop) -> Vec<TaskReport> {
     let mut last: BTreeMap<u64, Ended> = BTreeMap::new();
     for task in ended {
         match last.get(&task.label) {
@@ -197,13 +204,22 @@ fn task_reports(plan: &Plan, jobs: &[Job], ended: Vec<Ended>, watch: &Watch) -> 
             }
         }
     }
-    let report = |(id, job): (usize, &Job)| {
-        let report = TaskReport::new(id, job, plan);
+    let report = |id: usize, job: &Job, name: Option<String>| {
+        let report = TaskReport::new(id, job, name, plan);
         match (last.get(&(id as u64)), &job.call) {
-            (Some(ended), _) => report.lived(None, watch.misses(ended)).ended(ended, watch.ran(ended.id)),
+            (Some(ended), _) => {
+                let lived = report.lived(None, watch.misses(ended)).ended(ended, watch.ran(ended.id));
+                lived.printed(shop.around.printed(id as u64))
+            }
             (None, Err(refusal)) => report.failed(refusal.message.clone()),
             (None, Ok(_)) => report,
         }
     };
-    jobs.iter().enumerate().map(report).collect()
+    let there = jobs.iter().enumerate().filter(|(_, job)| !plan.tasks[job.task].on_spawn);
+    let mut all: Vec<TaskReport> = there.map(|(id, job)| report(id, job, None)).collect();
+    for (label, name, task) in shop.spawned() {
+        let job = jobs.iter().find(|job| job.task == task);
+        all.extend(job.map(|job| report(label as usize, job, Some(name))));
+    }
+    all
 }

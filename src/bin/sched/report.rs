@@ -5,6 +5,7 @@ use crate::job::Job;
 use crate::output;
 use crate::plan::{Plan, Unit};
 use crate::run::engine_name;
+use crate::world::Printed;
 use anyhow::Result;
 use fuelsched::executor::Totals;
 use fuelsched::supervisor::Incidents;
@@ -128,6 +129,14 @@ pub(crate) struct TaskReport {
     cpu_ns: Option<u64>,
     /// What it printed, if that was captured.
     stdout: Option<String>,
+    /// What it printed to standard error, if that was captured.
+    stderr: Option<String>,
+    /// How many bytes it printed that there was no room for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_dropped: Option<u64>,
+    /// Whether a task spawned it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spawned: Option<bool>,
     /// The virtual clock when it could first run.
     #[serde(skip_serializing_if = "Option::is_none")]
     released: Option<u64>,
@@ -179,12 +188,13 @@ struct Sums {
 }
 
 impl TaskReport {
-    /// A job of which nothing is known yet.
-    pub(crate) fn new(id: usize, job: &Job, plan: &Plan) -> TaskReport {
+    /// A job of which nothing is known yet, or one of its kind that was spawned by a task, which has a name of its own.
+    pub(crate) fn new(id: usize, job: &Job, name: Option<String>, plan: &Plan) -> TaskReport {
         let task = &plan.tasks[job.task];
         TaskReport {
             id,
-            name: job.name.clone(),
+            spawned: name.is_some().then_some(true),
+            name: name.unwrap_or_else(|| job.name.clone()),
             module: job.module.clone(),
             entry: job.entry.clone(),
             outcome: "failed",
@@ -199,6 +209,8 @@ impl TaskReport {
             max_overshoot: 0,
             cpu_ns: None,
             stdout: None,
+            stderr: None,
+            output_dropped: None,
             released: None,
             ended_at: None,
             weight: task.weight,
@@ -226,6 +238,16 @@ impl TaskReport {
         self
     }
 
+    /// What it printed, if that was kept.
+    pub(crate) fn printed(mut self, printed: Option<Printed>) -> TaskReport {
+        if let Some(Printed { stdout, stderr, dropped }) = printed {
+            self.stdout = Some(stdout);
+            self.stderr = Some(stderr);
+            self.output_dropped = Some(dropped).filter(|dropped| *dropped > 0);
+        }
+        self
+    }
+
     /// It ran and ended.
     pub(crate) fn ended(mut self, ended: &Ended, cpu_ns: Option<u64>) -> TaskReport {
         let ledger = &ended.ledger;
@@ -234,6 +256,7 @@ impl TaskReport {
         self.error = match &ended.outcome {
             Outcome::Trapped(trap) => Some(trap.to_string()),
             Outcome::Failed(error) => Some(error.to_string()),
+            Outcome::Deadlocked(deadlock) => Some(deadlock.to_string()),
             _ => None,
         };
         self.exit_code = match ended.outcome {
@@ -294,6 +317,7 @@ impl Report {
         totals: Totals,
         wall: Duration,
         digest: String,
+        from_outside: &[&'static str],
     ) -> Report {
         let mut reasons = match ended_by {
             EndedBy::Done | EndedBy::RunFuel | EndedBy::Shutdown(_) | EndedBy::Replay | EndedBy::Divergence(_) => {
@@ -310,6 +334,9 @@ impl Report {
         }
         if plan.slice_ns.is_some() && !replayed {
             reasons.push("slices were aimed at a time");
+        }
+        if !replayed {
+            reasons.extend(from_outside);
         }
         let name = ended_by.name();
         let (shutdown, divergence) = match ended_by {
@@ -354,7 +381,7 @@ impl Report {
     pub(crate) fn render(&self, format: Format) -> Result<String> {
         match format {
             Format::Json => Ok(serde_json::to_string_pretty(self)? + "\n"),
-            Format::Human => Ok(self.table() + &self.summary()),
+            Format::Human => Ok(self.table() + &self.captured() + &self.summary()),
         }
     }
 
@@ -367,6 +394,20 @@ impl Report {
         }
         let rows = self.tasks.iter().map(|task| task.row(timing));
         output::table(&header, rows, &[3, 4, 5, 6])
+    }
+
+    /// What tasks printed, where that was kept.
+    fn captured(&self) -> String {
+        let mut text = String::new();
+        for task in &self.tasks {
+            for (stream, printed) in [("stdout", &task.stdout), ("stderr", &task.stderr)] {
+                if let Some(printed) = printed.as_ref().filter(|printed| !printed.is_empty()) {
+                    text += &format!("-- {} of {}\n{}", stream, task.name, output::clean(printed));
+                    text += if printed.ends_with('\n') { "" } else { "\n" };
+                }
+            }
+        }
+        text
     }
 
     /// What all tasks come to, and how to compare the run with another.

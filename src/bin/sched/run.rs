@@ -1,17 +1,18 @@
 //! One run of a plan: spawns the tasks, steps until the end, a limit or Ctrl-C, and reports.
 
-use crate::args::OutputArgs;
+use crate::args::{Format, OutputArgs};
 use crate::engine;
 use crate::health::{Lives, Shutdown};
 use crate::job::{self, Job, Refusal};
 use crate::log::Log;
-use crate::make;
+use crate::make::Workshop;
 use crate::output;
-use crate::plan::{GroupPlan, Plan, Replenish};
+use crate::plan::{GroupPlan, Plan, Replenish, TaskPlan};
 use crate::policy::PolicySpec;
 use crate::progress::Running;
 use crate::recording;
 use crate::report::{EndedBy, INTERRUPTED, Report, TaskReport};
+use crate::world::Wants;
 use fuelsched::guest::WASMTIME_VERSION;
 use fuelsched::policy::Timed;
 use fuelsched::reason::{Control, PickReason};
@@ -19,6 +20,7 @@ use fuelsched::trace::{Digest, Ended, GroupControl, Observer, Recorder, Slice, S
 use fuelsched::{Budget, Clock, Executor, Fuel, Group, GroupId, Policy, RunEnd, TaskId};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::process::ExitCode;
@@ -27,7 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The longest nap while a run waits for a clock, so that Ctrl-C is heeded.
-const NAP: Duration = Duration::from_millis(20);
+const NAP: Duration = Duration::from_millis(50);
 
 /// Measures the time that each task runs.
 #[derive(Debug)]
@@ -65,9 +67,20 @@ pub(crate) struct Watch {
     pub(crate) summary: Summary,
     /// For `--record`.
     record: Option<Recorder<File>>,
+    /// Whether anything came in to a task from outside.
+    came_in: bool,
 }
 
 impl Observer for Watch {
+    fn records(&self) -> bool {
+        true
+    }
+
+    fn input(&mut self, spawn_index: u64, bytes: &[u8]) {
+        self.came_in = true;
+        self.record.input(spawn_index, bytes);
+    }
+
     fn spawned(&mut self, task: &Spawned) {
         self.log.spawned(task);
         self.summary.spawned(task);
@@ -126,6 +139,7 @@ impl Watch {
             digest: digest(&runnable, plan, policy),
             summary: Summary::new(),
             record: None,
+            came_in: false,
         }
     }
 
@@ -154,8 +168,10 @@ pub(crate) struct Session<'a> {
     pub(crate) sched: Sched,
     /// Who starts them again.
     lives: Lives,
-    /// The first incarnations, or why there is none, by job.
-    pub(crate) spawned: Vec<Result<TaskId, Refusal>>,
+    /// The first incarnations, or why there is none, by job; nothing where others spawn it.
+    pub(crate) spawned: Vec<Option<Result<TaskId, Refusal>>>,
+    /// Where the tasks are made.
+    shop: Arc<Workshop>,
     /// The executor's clock.
     clock: Clock,
 }
@@ -163,10 +179,12 @@ pub(crate) struct Session<'a> {
 /// Runs a plan, and reports.
 pub(crate) fn run(mut plan: Plan, output: OutputArgs, record: Option<&str>) -> anyhow::Result<ExitCode> {
     let interrupted = catch_interrupt()?;
-    let jobs = job::load(&engine(plan.max_stack)?, &mut plan);
+    let jobs = job::load(&engine(plan.max_stack)?, &mut plan)?;
     let recorder = record.map(|path| recording::create(path, &plan)).transpose()?;
     let mut session = Session::new(&plan, &jobs, &plan.policy.clone(), output, &interrupted, recorder)?;
-    say_what_failed(session.spawned.iter().filter_map(|spawned| Some(spawned.as_ref().err()?.message.as_str())));
+    let failed = |spawned: &'_ Option<Result<TaskId, Refusal>>| Some(spawned.as_ref()?.as_ref().err()?.message.clone());
+    let failed: Vec<String> = session.spawned.iter().filter_map(failed).collect();
+    say_what_failed(failed.iter().map(String::as_str));
     if nothing_ran_as_typed(&session.spawned) {
         return Ok(ExitCode::from(2));
     }
@@ -177,7 +195,9 @@ pub(crate) fn run(mut plan: Plan, output: OutputArgs, record: Option<&str>) -> a
     let recorded = session.sched.observer_mut().record.take().map_or(Ok(()), |record| record.finish().map(drop));
     // The log's last line is written when the log goes.
     drop(session);
-    output::result(&report.render(output.format)?)?;
+    if !output.quiet {
+        output::result(&report.render(output.format)?)?;
+    }
     if let Err(error) = recorded {
         output::error(&format!("the recording is not complete: {}: {error}", record.unwrap_or_default()));
         return Ok(ExitCode::from(report.exit_code().max(1)));
@@ -197,7 +217,7 @@ impl<'a> Session<'a> {
         interrupt: &Arc<AtomicBool>,
         record: Option<Recorder<File>>,
     ) -> anyhow::Result<Session<'a>> {
-        let clock = Clock::monotonic();
+        let clock = clock(plan);
         let made = policy.build(plan, &clock).map_err(anyhow::Error::msg)?;
         let made = match plan.slice_ns.map(Duration::from_nanos) {
             Some(time) => Box::new(Timed::new(made, time, clock.clone())),
@@ -207,9 +227,19 @@ impl<'a> Session<'a> {
         let mut sched = Executor::builder().policy(made).observer(watch).clock(clock.clone()).build();
         let groups: Vec<GroupId> = plan.groups.iter().map(|group| sched.add_group(as_group(group))).collect();
         let mut lives = Lives::new(plan, policy);
-        let spawned = jobs.iter().enumerate().map(|job| spawn(&mut sched, &mut lives, job, plan, &groups)).collect();
-        Ok(Session { plan, jobs, sched, lives, spawned, clock })
+        let shop = Workshop::new(plan, jobs, &groups, output.format == Format::Json && !output.quiet);
+        let mut one = |(label, job): (usize, &Job)| {
+            let task = &plan.tasks[job.task];
+            (!task.on_spawn).then(|| spawn(&mut sched, &mut lives, (label, job), task, &shop))
+        };
+        let spawned = jobs.iter().enumerate().map(&mut one).collect();
+        Ok(Session { plan, jobs, sched, lives, spawned, shop, clock })
     }
+}
+
+/// The clock of a run: one that goes by fuel, if it is to be deterministic.
+pub(crate) fn clock(plan: &Plan) -> Clock {
+    if plan.deterministic.is_some() { Clock::simulated() } else { Clock::monotonic() }
 }
 
 /// A flag that Ctrl-C raises. A second one, should the first not be heeded in the middle of a long slice, ends the process.
@@ -249,6 +279,11 @@ fn digest(jobs: &[&Job], plan: &Plan, policy: &PolicySpec) -> Digest {
     digest.setting("run-fuel", number(plan.run_fuel));
     digest.setting("max-memory", plan.max_memory.to_string());
     digest.setting("max-stack", plan.max_stack.to_string());
+    // Where nobody asks for the time or a random number, there is no difference.
+    let reaches_out = |job: &&Job| job.call.as_ref().is_ok_and(|call| !call.program.module().imports().is_empty());
+    if let Some(seed) = plan.deterministic.filter(|_| jobs.iter().any(reaches_out)) {
+        digest.setting("seed", seed.to_string());
+    }
     for (name, value) in policy.params.iter() {
         digest.setting("policy parameter", format!("{name} {value}"));
     }
@@ -282,11 +317,11 @@ fn spawn(
     sched: &mut Sched,
     lives: &mut Lives,
     (label, job): (usize, &Job),
-    plan: &Plan,
-    groups: &[GroupId],
+    task: &TaskPlan,
+    shop: &Arc<Workshop>,
 ) -> Result<TaskId, Refusal> {
-    let make = make::maker(label, job, plan, groups)?;
-    let spawned = lives.spawn(sched, &plan.tasks[job.task], make);
+    let make = shop.maker(label, job)?;
+    let spawned = lives.spawn(sched, task, make);
     spawned.map_err(|error| Refusal { message: format!("{}: {error}", job.name), mistyped: false })
 }
 
@@ -298,9 +333,10 @@ pub(crate) fn say_what_failed<'a>(messages: impl Iterator<Item = &'a str>) {
 }
 
 /// Whether nothing can run, because of what was typed.
-fn nothing_ran_as_typed(spawned: &[Result<TaskId, Refusal>]) -> bool {
+fn nothing_ran_as_typed(spawned: &[Option<Result<TaskId, Refusal>>]) -> bool {
     let mistyped = |s: &Result<TaskId, Refusal>| s.as_ref().is_err_and(|refusal| refusal.mistyped);
-    spawned.iter().all(Result::is_err) && spawned.iter().any(mistyped)
+    let all = || spawned.iter().flatten();
+    all().all(Result::is_err) && all().any(mistyped)
 }
 
 impl Session<'_> {
@@ -311,7 +347,7 @@ impl Session<'_> {
         let time = self.plan.run_time_ns.map(Duration::from_nanos);
         let deadline = time.and_then(|time| Instant::now().checked_add(time));
         let mut fuel_left = self.plan.run_fuel.map(Fuel);
-        let mut progress = show.then(Running::new).flatten();
+        let mut progress = (show && !self.prints()).then(Running::new).flatten();
         loop {
             let mut budget = Budget::polls(polls);
             if let Some(fuel) = fuel_left {
@@ -324,7 +360,7 @@ impl Session<'_> {
             fuel_left = fuel_left.map(|left| left.minus(ran.fuel));
             if let Some(shutdown) = shutdown {
                 return EndedBy::Shutdown(self.name_of(&shutdown));
-            } else if self.sched.live() == 0 || self.nobody_will_run(ran.why) {
+            } else if self.sched.live() == 0 || self.nobody_will_run(ran.why, deadline) {
                 return EndedBy::Done;
             } else if interrupted.load(Ordering::Relaxed) {
                 return EndedBy::Interrupt;
@@ -339,22 +375,31 @@ impl Session<'_> {
         }
     }
 
-    /// Whether this is an end for good. Where the policy waits for the clock, so does this.
-    fn nobody_will_run(&self, why: RunEnd) -> bool {
-        match why {
-            RunEnd::BudgetSpent => false,
-            RunEnd::Idle { next_wake: Some(then) } => {
-                std::thread::sleep(then.saturating_sub(self.clock.now()).min(NAP));
-                false
-            }
-            _ => true,
+    /// Whether this is an end for good. Where something is waited for, so does this.
+    fn nobody_will_run(&mut self, why: RunEnd, deadline: Option<Instant>) -> bool {
+        let RunEnd::Idle { next_wake } = why else {
+            return !matches!(why, RunEnd::BudgetSpent);
+        };
+        if !self.sched.waits_for_outside(next_wake) {
+            return true;
         }
+        let nap = deadline.map_or(NAP, |at| at.saturating_duration_since(Instant::now()).min(NAP));
+        let latest = self.clock.now().saturating_add(nap);
+        self.sched.park(Some(next_wake.map_or(latest, |then| then.min(latest))));
+        false
+    }
+
+    /// Whether tasks print where the progress is shown.
+    fn prints(&self) -> bool {
+        let wasi = |job: &Job| job.call.as_ref().is_ok_and(|call| Wants::of(call.program.module()).wasi);
+        self.jobs.iter().any(wasi)
     }
 
     /// Who shut the run down, and why.
     fn name_of(&self, shutdown: &Shutdown) -> String {
-        let current = |spawned: &Result<TaskId, Refusal>| {
-            spawned.as_ref().is_ok_and(|first| self.lives.current(*first) == shutdown.by)
+        let current = |spawned: &Option<Result<TaskId, Refusal>>| {
+            let first = spawned.as_ref().and_then(|spawned| spawned.as_ref().ok());
+            first.is_some_and(|first| self.lives.current(*first) == shutdown.by)
         };
         let job = self.spawned.iter().position(current).map(|position| self.jobs[position].name.as_str());
         format!("{}: {}", job.unwrap_or("?"), shutdown.why.name())
@@ -362,26 +407,54 @@ impl Session<'_> {
 
     /// What became of everything.
     fn report(&mut self, ended_by: EndedBy, wall: Duration) -> Report {
-        let tasks = (0..self.jobs.len()).map(|id| self.task_report(id)).collect();
+        let mut tasks: Vec<TaskReport> = (0..self.jobs.len()).filter_map(|id| self.task_report(id)).collect();
+        tasks.extend(self.spawned_reports());
         let (totals, digest) = (self.sched.totals(), self.sched.observer().digest.hex());
-        Report::new(tasks, self.plan, ended_by, totals, wall, digest)
+        let came_in = self.what_came_in();
+        Report::new(tasks, self.plan, ended_by, totals, wall, digest, &came_in)
     }
 
-    /// What became of a job.
-    fn task_report(&mut self, id: usize) -> TaskReport {
-        let report = TaskReport::new(id, &self.jobs[id], self.plan);
-        match &self.spawned[id] {
+    /// What came from outside, so that another run may be another.
+    fn what_came_in(&self) -> Vec<&'static str> {
+        let files = self.plan.tasks.iter().any(|task| !task.world.dirs.is_empty());
+        let all = [
+            (self.sched.observer().came_in, "tasks took in the time, random numbers or input"),
+            (files, "tasks had the use of folders"),
+        ];
+        all.into_iter().filter_map(|(came, what)| came.then_some(what)).collect()
+    }
+
+    /// What became of a job; nothing, where it was only there to be spawned.
+    fn task_report(&mut self, id: usize) -> Option<TaskReport> {
+        let report = TaskReport::new(id, &self.jobs[id], None, self.plan);
+        Some(match self.spawned[id].as_ref()? {
             Err(refusal) => report.failed(refusal.message.clone()),
             Ok(first) => {
                 let current = self.lives.current(*first);
                 let Some(ended) = self.sched.take(current) else {
-                    return report;
+                    return Some(report);
                 };
                 let watch = self.sched.observer();
                 let (ran, misses) = (watch.ran(current), watch.misses(&ended));
-                report.lived(self.lives.numbers(*first), misses).ended(&ended, ran)
+                let report = report.lived(self.lives.numbers(*first), misses).ended(&ended, ran);
+                report.printed(self.shop.around.printed(id as u64))
             }
-        }
+        })
+    }
+
+    /// What became of the tasks that tasks spawned, in the order in which they did.
+    fn spawned_reports(&mut self) -> Vec<TaskReport> {
+        let mut ended: BTreeMap<u64, Ended> =
+            self.sched.take_ended().into_iter().map(|ended| (ended.label, ended)).collect();
+        let one = |(label, name, task): (u64, String, usize)| {
+            let job = self.jobs.iter().find(|job| job.task == task)?;
+            let report = TaskReport::new(usize::try_from(label).ok()?, job, Some(name), self.plan);
+            let ended = ended.remove(&label)?;
+            let watch = self.sched.observer();
+            let report = report.lived(None, watch.misses(&ended)).ended(&ended, watch.ran(ended.id));
+            Some(report.printed(self.shop.around.printed(label)))
+        };
+        self.shop.spawned().into_iter().filter_map(one).collect()
     }
 }
 

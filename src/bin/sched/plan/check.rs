@@ -12,6 +12,10 @@ pub(super) fn check(mut draft: Draft, mistakes: &Mistakes) -> Plan {
     groups(&mut draft, mistakes);
     let named = names(&draft, mistakes);
     modes(&mut draft, &named, mistakes);
+    spawns(&mut draft, &named, mistakes);
+    if let Some(what) = draft.plan.not_deterministic() {
+        mistakes.add(0..0, format!("a deterministic run goes by fuel, and this plan has {what}"));
+    }
     if draft.plan.policy.name == "cyclic" && draft.plan.frames.as_ref().is_none_or(|frames| frames.modes.is_empty()) {
         mistakes.add(0..0, "the policy cyclic needs a [[policy.mode]]");
     }
@@ -54,6 +58,36 @@ fn names(draft: &Draft, mistakes: &Mistakes) -> HashMap<String, Vec<usize>> {
         same.push(position);
     }
     named
+}
+
+/// What tasks may spawn is there, and there to be spawned; and there is something else to begin with.
+fn spawns(draft: &mut Draft, named: &HashMap<String, Vec<usize>>, mistakes: &Mistakes) {
+    if !draft.plan.tasks.is_empty() && draft.plan.tasks.iter().all(|task| task.on_spawn) {
+        mistakes
+            .add(draft.tasks[0].span.clone(), "every task has `on-spawn`, so that none is there to spawn the first");
+    }
+    for position in 0..draft.plan.tasks.len() {
+        let Some(names) = &draft.tasks[position].spawns else {
+            continue;
+        };
+        for name in &names.value {
+            match named.get(name).map(Vec::as_slice) {
+                Some(&[other]) if draft.plan.tasks[other].on_spawn => draft.plan.tasks[position].spawns.push(other),
+                Some(_) => mistakes.add(
+                    names.span.clone(),
+                    format!(
+                        "{} is not there to be spawned; give it `on-spawn = true`, and a name of its own",
+                        quoted(name)
+                    ),
+                ),
+                None => {
+                    let there = draft.plan.tasks.iter().filter(|task| task.on_spawn);
+                    let all: Vec<&str> = there.map(|task| task.name.as_str()).collect();
+                    mistakes.add(names.span.clone(), no_such("task", name, &all));
+                }
+            }
+        }
+    }
 }
 
 /// Modes have different names, changes go to modes that are there, and windows are of tasks that are.

@@ -18,9 +18,10 @@ mod words;
 
 pub(crate) use errors::closest;
 pub(crate) use parse::read;
-pub(crate) use words::from_words;
+pub(crate) use words::{DIR, VARIABLE, dir, from_words, variable};
 
 use crate::policy::PolicySpec;
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// What is to be run.
@@ -42,6 +43,18 @@ pub(crate) struct Plan {
     pub(crate) max_stack: usize,
     /// The time that slices aim at.
     pub(crate) slice_ns: Option<u64>,
+    /// The seed of a run in which time goes by fuel and random numbers by the seed.
+    #[serde(default)]
+    pub(crate) deterministic: Option<u64>,
+    /// What becomes of imports that nothing serves.
+    #[serde(default)]
+    pub(crate) unknown_imports: Unknown,
+    /// What becomes of what tasks print.
+    #[serde(default)]
+    pub(crate) stdout: Option<Stdout>,
+    /// How many tasks may be spawned by tasks.
+    #[serde(default)]
+    pub(crate) max_spawned: u32,
     /// The frames of the policy `cyclic`, kept under any policy.
     pub(crate) frames: Option<Frames>,
     /// Groups of tasks.
@@ -85,6 +98,55 @@ pub(crate) struct GroupPlan {
     pub(crate) replenish: Option<Replenish>,
 }
 
+/// What becomes of functions that are imported and that nothing serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Unknown {
+    /// The module is refused
+    #[default]
+    Error,
+    /// It runs, and a call of one of them traps
+    Trap,
+    /// It runs, and a call of one of them returns zeros
+    Default,
+}
+
+/// What becomes of what tasks print.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Stdout {
+    /// It goes where this program's own output goes, as it is
+    Inherit,
+    /// The same, a line at a time, with the task's name before each
+    Lines,
+    /// It is kept, up to 1 MiB a task, and shown in the report
+    Capture,
+    /// It is thrown away
+    Discard,
+}
+
+/// What a WASI program finds in its world.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct World {
+    /// Its arguments, behind its name.
+    pub(crate) argv: Vec<String>,
+    /// Its environment.
+    pub(crate) env: Vec<(String, String)>,
+    /// The folders that it may use.
+    pub(crate) dirs: Vec<DirPlan>,
+    /// The file that is its standard input.
+    pub(crate) stdin: Option<String>,
+}
+
+/// A folder that a WASI program may use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DirPlan {
+    /// Where it is.
+    pub(crate) host: String,
+    /// What the program knows it by.
+    pub(crate) guest: String,
+}
+
 /// One task, or several of a kind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TaskPlan {
@@ -120,6 +182,15 @@ pub(crate) struct TaskPlan {
     pub(crate) start: u64,
     /// What becomes of it when something goes wrong.
     pub(crate) health: HealthPlan,
+    /// What it finds, if it is a WASI program.
+    #[serde(default)]
+    pub(crate) world: World,
+    /// Whether it is only there to be spawned by others.
+    #[serde(default)]
+    pub(crate) on_spawn: bool,
+    /// Which of those it may spawn, by position among the tasks.
+    #[serde(default)]
+    pub(crate) spawns: Vec<usize>,
 }
 
 /// What becomes of a task when something goes wrong with it.
@@ -230,6 +301,10 @@ impl Plan {
             max_memory: 256 << 20,
             max_stack: 512 << 10,
             slice_ns: None,
+            deterministic: None,
+            unknown_imports: Unknown::Error,
+            stdout: None,
+            max_spawned: 1_000,
             frames: None,
             groups: Vec::new(),
             modules: Vec::new(),
@@ -262,6 +337,22 @@ impl Plan {
         self.tasks.iter().map(|task| u64::from(task.copies)).sum()
     }
 
+    /// What it has that goes by the system's clock, though the run is said to be deterministic.
+    pub(crate) fn not_deterministic(&self) -> Option<&'static str> {
+        self.deterministic.and_then(|_| self.is_in_time())
+    }
+
+    /// What it has that goes by the system's clock.
+    pub(crate) fn is_in_time(&self) -> Option<&'static str> {
+        let in_time = self.policy.name == "cyclic" && self.frames.as_ref().is_some_and(|f| f.unit == Unit::Time);
+        match () {
+            () if self.run_time_ns.is_some() => Some("a time for the run"),
+            () if self.slice_ns.is_some() => Some("a time for slices"),
+            () if in_time => Some("windows in time"),
+            () => None,
+        }
+    }
+
     /// The budget of a task.
     pub(crate) fn budget(&self, task: &TaskPlan) -> Option<u64> {
         task.fuel.or(self.fuel)
@@ -285,6 +376,9 @@ impl TaskPlan {
             number("start", Some(self.start).filter(|start| *start > 0)),
             number("partition", windows.then_some(position as u64)),
             (self.health != HealthPlan::default()).then(|| ("health", format!("{:?}", self.health))),
+            (self.world != World::default()).then(|| ("world", format!("{:?}", self.world))),
+            self.on_spawn.then(|| ("on spawn", String::new())),
+            (!self.spawns.is_empty()).then(|| ("spawns", format!("{:?}", self.spawns))),
         ];
         all.into_iter().flatten().collect()
     }

@@ -4,7 +4,8 @@ use super::check;
 use super::errors::{Mistakes, instead};
 use super::tree::{self, Found, Keys, Read};
 use super::{
-    Act, Frames, GroupPlan, HealthPlan, ModePlan, Modules, Plan, Replenish, Restart, SwitchPlan, TaskPlan, Unit, stem,
+    Act, DIR, Frames, GroupPlan, HealthPlan, ModePlan, Modules, Plan, Replenish, Restart, Stdout, SwitchPlan, TaskPlan,
+    Unit, Unknown, World, dir, stem,
 };
 use crate::policy::{self, PolicySpec};
 use crate::units::{self, MOST_FUEL, MOST_TASKS};
@@ -26,6 +27,18 @@ const RESTARTS: &[(&str, Restart)] = &[("cold", Restart::Cold), ("warm", Restart
 
 /// In what windows may be measured.
 const UNITS: &[(&str, Unit)] = &[("fuel", Unit::Fuel), ("time", Unit::Time)];
+
+/// What may become of imports that nothing serves.
+const UNKNOWN: &[(&str, Unknown)] =
+    &[("error", Unknown::Error), ("trap", Unknown::Trap), ("default", Unknown::Default)];
+
+/// What may become of what tasks print.
+const STDOUT: &[(&str, Stdout)] = &[
+    ("inherit", Stdout::Inherit),
+    ("lines", Stdout::Lines),
+    ("capture", Stdout::Capture),
+    ("discard", Stdout::Discard),
+];
 
 /// What was read, with the places that are still to be looked at together.
 #[derive(Debug)]
@@ -49,6 +62,8 @@ pub(super) struct TaskPlaces {
     pub(super) name: Option<Range<usize>>,
     /// Its group.
     pub(super) group: Option<Found<String>>,
+    /// The tasks that it may spawn.
+    pub(super) spawns: Option<Found<Vec<String>>>,
     /// The whole task.
     pub(super) span: Range<usize>,
 }
@@ -116,6 +131,10 @@ fn plan(mut keys: Keys<'_>, folder: &Path, mistakes: &Mistakes) -> Draft {
         max_memory: keys.get("max-memory", tree::size).unwrap_or(usual.max_memory),
         max_stack: keys.get("max-stack", tree::stack).unwrap_or(usual.max_stack),
         slice_ns: keys.get("slice", tree::time),
+        deterministic: keys.get("deterministic", tree::seed).flatten(),
+        unknown_imports: keys.get("unknown-imports", tree::one_of(UNKNOWN)).unwrap_or_default(),
+        stdout: keys.get("stdout", tree::one_of(STDOUT)),
+        max_spawned: keys.get("max-spawned", tree::whole(0, MOST_TASKS)).map_or(usual.max_spawned, |n| n as u32),
         ..usual
     };
     let mut draft = Draft { plan, groups: Vec::new(), tasks: Vec::new(), modes: Vec::new(), switches: Vec::new() };
@@ -256,11 +275,32 @@ fn task(mut keys: Keys<'_>, folder: &Path, modules: &mut Modules, draft: &mut Dr
         quantum: keys.get("quantum", tree::fuel),
         start: keys.get("start", tree::whole(0, MOST_FUEL)).unwrap_or(0),
         health: health(&mut keys),
+        world: world(&mut keys, folder),
+        on_spawn: keys.get("on-spawn", tree::yes).unwrap_or(false),
+        spawns: Vec::new(),
     };
-    let group = keys.find("group", tree::name);
+    let (group, spawns) = (keys.find("group", tree::name), keys.find("spawns", tree::texts));
     draft.plan.tasks.push(task);
-    draft.tasks.push(TaskPlaces { name: name.map(|name| name.span), group, span: keys.span.clone() });
+    draft.tasks.push(TaskPlaces { name: name.map(|name| name.span), group, spawns, span: keys.span.clone() });
     keys.finish();
+}
+
+/// What a `[[task]]` says of the world of a WASI program. Paths are from the plan's folder.
+fn world(keys: &mut Keys<'_>, folder: &Path) -> World {
+    let from_here = |path: String| folder.join(path).to_string_lossy().into_owned();
+    let (argv, env) = (keys.get("argv", tree::texts), keys.get("env", tree::variables));
+    let dirs = keys.get("dirs", |value| {
+        let dirs = tree::texts(value).ok().and_then(|texts| texts.iter().map(|text| dir(text)).collect());
+        dirs.ok_or_else(|| format!("a list of texts, each {DIR}"))
+    });
+    let mut dirs: Vec<_> = dirs.unwrap_or_default();
+    dirs.iter_mut().for_each(|dir| dir.host = from_here(std::mem::take(&mut dir.host)));
+    World {
+        argv: argv.unwrap_or_default(),
+        env: env.unwrap_or_default(),
+        dirs,
+        stdin: keys.get("stdin", tree::name).map(from_here),
+    }
 }
 
 /// What a `[[task]]` says about what goes wrong.

@@ -199,6 +199,41 @@ fn sized(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
+/// Yes or no.
+pub(super) fn yes(value: &DeValue<'_>) -> Read<bool> {
+    value.as_bool().ok_or_else(|| "true or false".into())
+}
+
+/// A seed, `true` for the usual one, or `false` for none.
+pub(super) fn seed(value: &DeValue<'_>) -> Read<Option<u64>> {
+    match value {
+        DeValue::Boolean(yes) => Ok(yes.then_some(0)),
+        other => whole(0, u64::MAX)(other).map(Some).map_err(|number| format!("true, false or {number}")),
+    }
+}
+
+/// Texts that can be handed on as C strings.
+pub(super) fn texts(value: &DeValue<'_>) -> Read<Vec<String>> {
+    let text =
+        |value: &Spanned<DeValue<'_>>| value.get_ref().as_str().filter(|text| !text.contains('\0')).map(String::from);
+    let all = value.as_array().and_then(|list| list.iter().map(text).collect());
+    all.ok_or_else(|| "a list of texts without NUL, such as [\"a\", \"b\"]".into())
+}
+
+/// Variables of an environment.
+pub(super) fn variables(value: &DeValue<'_>) -> Read<Vec<(String, String)>> {
+    let DeValue::Table(table) = value else {
+        return Err("a table of texts, such as { LANG = \"C\" }".into());
+    };
+    let variable = |(name, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
+        let name: &std::borrow::Cow<'_, str> = name.get_ref();
+        let value = value.get_ref().as_str()?;
+        let sound = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
+        sound.then(|| (name.to_string(), value.to_string()))
+    };
+    table.iter().map(variable).collect::<Option<_>>().ok_or_else(|| "a table of names and texts without NUL".into())
+}
+
 /// One of these words.
 pub(super) fn one_of<T: Copy + 'static>(words: &'static [(&'static str, T)]) -> impl Fn(&DeValue<'_>) -> Read<T> {
     move |value| {

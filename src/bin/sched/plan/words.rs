@@ -1,6 +1,6 @@
 //! TASK arguments, taken apart: `PATH[:EXPORT][=ARG,ARG…]`.
 
-use super::{Modules, Plan, TaskPlan, stem};
+use super::{DirPlan, Modules, Plan, TaskPlan, stem};
 use std::path::Path;
 
 /// The plan with these TASKs, each so many times.
@@ -19,6 +19,24 @@ pub(crate) fn from_words(words: &[String], copies: u32, mut plan: Plan) -> Plan 
     }
     plan.modules = modules.all;
     plan
+}
+
+/// What is allowed for a variable of the environment.
+pub(crate) const VARIABLE: &str = "NAME=VALUE, such as LANG=C";
+
+/// What is allowed for a folder.
+pub(crate) const DIR: &str = "HOST::GUEST, such as data::/data, or one path for both";
+
+/// `NAME=VALUE`, which WASI hands on as a C string.
+pub(crate) fn variable(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.split_once('=')?;
+    (!name.is_empty() && !text.contains('\0')).then(|| (name.into(), value.into()))
+}
+
+/// `HOST::GUEST`.
+pub(crate) fn dir(text: &str) -> Option<DirPlan> {
+    let (host, guest) = text.split_once("::").unwrap_or((text, text));
+    (!host.is_empty() && !guest.is_empty()).then(|| DirPlan { host: host.into(), guest: guest.into() })
 }
 
 /// A TASK argument, taken apart.

@@ -1,0 +1,36 @@
+;; A tree of tasks: each spawns two of its kind with a depth one lower, joins both, and returns how many tasks there were below it and with it.
+;; Less than 0 is an error of `spawn` or `join`; less than -100, what became of a child that did not return.
+;;
+;; For tasks that spawn tasks.
+(module
+  (import "sched" "spawn" (func $spawn (param i32 i32 i32 i32) (result i32)))
+  (import "sched" "join" (func $join (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "tree")
+  (func $child (param $depth i32) (result i32)
+    (i64.store (i32.const 8) (i64.extend_i32_u (local.get $depth)))
+    (call $spawn (i32.const 0) (i32.const 4) (i32.const 8) (i32.const 1)))
+  (func $result (param $child i32) (result i32)
+    (local $error i32)
+    (if (i32.lt_s (local.get $child) (i32.const 0))
+      (then (return (local.get $child))))
+    ;; How it ended is at 16: outcome, exit code, values, type, value.
+    (local.set $error (call $join (local.get $child) (i32.const 16)))
+    (if (i32.lt_s (local.get $error) (i32.const 0))
+      (then (return (local.get $error))))
+    (if (i32.load (i32.const 16))
+      (then (return (i32.sub (i32.const -100) (i32.load (i32.const 16))))))
+    (i32.wrap_i64 (i64.load (i32.const 32))))
+  (func (export "main") (param $depth i32) (result i32)
+    (local $left i32) (local $right i32)
+    (if (i32.eqz (local.get $depth))
+      (then (return (i32.const 1))))
+    (local.set $left (call $child (i32.sub (local.get $depth) (i32.const 1))))
+    (local.set $right (call $child (i32.sub (local.get $depth) (i32.const 1))))
+    (local.set $left (call $result (local.get $left)))
+    (local.set $right (call $result (local.get $right)))
+    (if (i32.lt_s (local.get $left) (i32.const 0))
+      (then (return (local.get $left))))
+    (if (i32.lt_s (local.get $right) (i32.const 0))
+      (then (return (local.get $right))))
+    (i32.add (i32.const 1) (i32.add (local.get $left) (local.get $right)))))
