@@ -457,7 +457,6 @@ fn guests_do_again_what_they_did() {
     }
 }
 
-#[cfg(feature = "digest")]
 #[test]
 fn what_the_host_wrote_into_a_guest_is_written_again() {
     let module = guest("inspect");
@@ -479,6 +478,7 @@ fn what_the_host_wrote_into_a_guest_is_written_again() {
     assert!(message.contains("is not inspectable"), "{message}");
 }
 
+#[cfg(feature = "digest")]
 #[test]
 fn a_replay_has_the_digest_of_the_run() {
     use fuelsched::trace::Digest;

@@ -784,15 +784,16 @@ fn a_task_that_waits_goes_on_under_the_next_policy() {
 
 #[test]
 fn under_no_policy_does_a_task_that_waits_keep_a_run_from_being_idle() {
-    use fuelsched::policy::{Cyclic, Edf, Lottery, Mlfq, Mode, Priority, Window};
+    use fuelsched::policy::{Cyclic, Edf, Mlfq, Mode, Priority, Window};
     use fuelsched::reason::Param;
     let window = Window { partition: Some(0), offset: 0, length: 400 };
-    let policies: [Box<dyn Policy>; 7] = [
+    let policies: Vec<Box<dyn Policy>> = vec![
         Box::new(RoundRobin::new(Fuel(100))),
         Box::new(Weighted::new(Fuel(100))),
         Box::new(Mlfq::new(Fuel(100))),
         Box::new(Priority::new(Fuel(100))),
-        Box::new(Lottery::new(Fuel(100), 7)),
+        #[cfg(feature = "lottery")]
+        Box::new(fuelsched::policy::Lottery::new(Fuel(100), 7)),
         Box::new(Edf::new(Fuel(100))),
         Box::new(Cyclic::in_fuel(vec![Mode { name: "m".into(), frame: 1_000, windows: vec![window] }]).unwrap()),
     ];
