@@ -10,12 +10,12 @@ use crate::unit::Fuel;
 ///
 /// let mut costs = Costs::default();
 /// costs.byte = Fuel(2);
-/// assert_eq!(costs.moving(1_000), Fuel(2_100));
+/// assert_eq!(costs.moving(1_000), Fuel(2_500));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Costs {
-    /// Any call. 100, unless set.
+    /// Any call. 500, unless set.
     pub call: Fuel,
     /// Each byte that a call moves between guest and host, or makes up. 1, unless set.
     pub byte: Fuel,
@@ -43,6 +43,6 @@ impl Costs {
 
 impl Default for Costs {
     fn default() -> Costs {
-        Costs { call: Fuel(100), byte: Fuel(1), random: Fuel(16), file: Fuel(2_000), spawn: Fuel(10_000) }
+        Costs { call: Fuel(500), byte: Fuel(1), random: Fuel(16), file: Fuel(2_000), spawn: Fuel(10_000) }
     }
 }

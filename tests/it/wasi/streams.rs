@@ -74,7 +74,7 @@ fn a_large_write_is_cut_and_every_byte_is_charged() {
     // Free, a call is what the guest's own instructions cost.
     let mut guest = Guest::new(&Wasi::builder().costs(Costs::free()));
     assert_eq!(guest.write(1, &[0; 1000]), Ok(1000));
-    assert_eq!(costly.minus(guest.used), Fuel(100));
+    assert_eq!(costly.minus(guest.used), Fuel(500));
 }
 
 /// A writer whose reader is gone.
@@ -295,7 +295,7 @@ fn many_random_bytes_are_made_in_slices() {
     // 1 MiB in chunks of 1,024 bytes, each of which costs more than the quantum of 10,000: each ends a slice.
     let chunk = 2_000 + 16 * 1_024;
     assert!(ledger.preempted >= 1_023 && ledger.max_overshoot <= Fuel(chunk), "{ledger:?}");
-    assert!((1_024 * chunk..1_024 * chunk + 200).contains(&ledger.used.0), "{ledger:?}");
+    assert!((1_024 * chunk..1_024 * chunk + 600).contains(&ledger.used.0), "{ledger:?}");
 }
 
 #[test]
