@@ -82,8 +82,20 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     ///
     /// By a clock that does not go on by itself there is nothing to wait for: then only a wake ends it.
     pub fn park(&mut self, next_wake: Option<Duration>) {
-        let moment = next_wake.filter(|_| self.clock.runs_by_itself());
-        self.outside.wakes.sleep(moment.map(|at| at.saturating_sub(self.clock.now())));
+        self.outside.wakes.sleep(self.time_until(next_wake));
+    }
+
+    /// Parks as [`Executor::park`] does, but not longer than this by the system's clock, whatever the executor's is: for a host that has to look at
+    /// something else from time to time.
+    pub fn park_at_most(&mut self, next_wake: Option<Duration>, at_most: Duration) {
+        let time = self.time_until(next_wake).map_or(at_most, |time| time.min(at_most));
+        self.outside.wakes.sleep(Some(time));
+    }
+
+    /// How long it is until the executor's clock shows this, if that goes on by itself.
+    fn time_until(&self, moment: Option<Duration>) -> Option<Duration> {
+        let moment = moment.filter(|_| self.clock.runs_by_itself())?;
+        Some(moment.saturating_sub(self.clock.now()))
     }
 
     /// What ends [`Executor::park`], from any thread.

@@ -157,6 +157,11 @@ impl Workshop {
         Ok(self.task(recipe, guest, label, &args))
     }
 
+    /// Whether tasks may print, which would be among what shows the progress.
+    pub(crate) fn prints(&self) -> bool {
+        self.recipes.values().any(|recipe| recipe.wants.wasi)
+    }
+
     /// The tasks that were spawned by tasks: the label and the name of each, and which task of the plan it is.
     pub(crate) fn spawned(&self) -> Vec<(u64, String, usize)> {
         let spawned = self.spawned.lock().unwrap_or_else(PoisonError::into_inner);

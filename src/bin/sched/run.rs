@@ -12,7 +12,6 @@ use crate::policy::PolicySpec;
 use crate::progress::Running;
 use crate::recording;
 use crate::report::{EndedBy, INTERRUPTED, Report, TaskReport};
-use crate::world::Wants;
 use fuelsched::guest::WASMTIME_VERSION;
 use fuelsched::policy::Timed;
 use fuelsched::reason::{Control, PickReason};
@@ -172,8 +171,6 @@ pub(crate) struct Session<'a> {
     pub(crate) spawned: Vec<Option<Result<TaskId, Refusal>>>,
     /// Where the tasks are made.
     shop: Arc<Workshop>,
-    /// The executor's clock.
-    clock: Clock,
 }
 
 /// Runs a plan, and reports.
@@ -233,7 +230,7 @@ impl<'a> Session<'a> {
             (!task.on_spawn).then(|| spawn(&mut sched, &mut lives, (label, job), task, &shop))
         };
         let spawned = jobs.iter().enumerate().map(&mut one).collect();
-        Ok(Session { plan, jobs, sched, lives, spawned, shop, clock })
+        Ok(Session { plan, jobs, sched, lives, spawned, shop })
     }
 }
 
@@ -347,7 +344,7 @@ impl Session<'_> {
         let time = self.plan.run_time_ns.map(Duration::from_nanos);
         let deadline = time.and_then(|time| Instant::now().checked_add(time));
         let mut fuel_left = self.plan.run_fuel.map(Fuel);
-        let mut progress = (show && !self.prints()).then(Running::new).flatten();
+        let mut progress = (show && !self.shop.prints()).then(Running::new).flatten();
         loop {
             let mut budget = Budget::polls(polls);
             if let Some(fuel) = fuel_left {
@@ -384,15 +381,8 @@ impl Session<'_> {
             return true;
         }
         let nap = deadline.map_or(NAP, |at| at.saturating_duration_since(Instant::now()).min(NAP));
-        let latest = self.clock.now().saturating_add(nap);
-        self.sched.park(Some(next_wake.map_or(latest, |then| then.min(latest))));
+        self.sched.park_at_most(next_wake, nap);
         false
-    }
-
-    /// Whether tasks print where the progress is shown.
-    fn prints(&self) -> bool {
-        let wasi = |job: &Job| job.call.as_ref().is_ok_and(|call| Wants::of(call.program.module()).wasi);
-        self.jobs.iter().any(wasi)
     }
 
     /// Who shut the run down, and why.
