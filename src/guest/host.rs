@@ -9,6 +9,7 @@ use super::signature::describe;
 use crate::error::{ErrorKind, Result};
 use crate::task::Reach;
 use crate::wait::Waits;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -212,8 +213,10 @@ impl<D: Send + 'static> Linker<D> {
 
     /// A module's imports, resolved.
     fn link_with(&self, module: &Module) -> Result<Arc<Link<D>>> {
-        let mut functions = self.functions.clone();
-        self.fill_in(&mut functions, module)?;
+        let mut functions = Cow::Borrowed(&self.functions);
+        if self.unknown != UnknownImports::Refuse {
+            self.fill_in(functions.to_mut(), module)?;
+        }
         if self.modules.is_empty() {
             let mismatch = |error: wasmtime::Error| ErrorKind::ImportMismatch {
                 module: module.name().into(),
@@ -222,6 +225,7 @@ impl<D: Send + 'static> Linker<D> {
             let ready = functions.instantiate_pre(module.wasmtime()).map_err(mismatch)?;
             return Ok(Arc::new(Link::Ready(ready)));
         }
+        let mut functions = functions.into_owned();
         // A module under a name comes before host functions under the same one.
         functions.allow_shadowing(true);
         let modules = self.modules.clone();
@@ -278,9 +282,6 @@ impl<D: Send + 'static> Linker<D> {
 
     /// Makes up the functions that a module imports and that nothing serves.
     fn fill_in(&self, functions: &mut wasmtime::Linker<HostState<D>>, module: &Module) -> Result<()> {
-        if self.unknown == UnknownImports::Refuse {
-            return Ok(());
-        }
         let all = std::iter::once(module).chain(self.modules.iter().map(|(_, other)| other));
         for import in all.flat_map(|module| module.wasmtime().imports()) {
             let key = (import.module().to_string(), import.name().to_string());
