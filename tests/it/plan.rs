@@ -295,10 +295,11 @@ fn first(name: &str, text: impl AsRef<[u8]>) -> String {
 }
 
 /// Each of these, with a task behind it, is said with this message at this place; a message that ends in a colon goes on.
-fn each_is_said(cases: &[(&str, &str, &str)]) {
+/// Tests run side by side, so each has a file of its own.
+fn each_is_said(file: &str, cases: &[(&str, &str, &str)]) {
     let task = "[[task]]\nname = \"a\"\nmodule = \"a.wat\"\n";
     for (text, message, place) in cases {
-        let said = first("case.toml", format!("{text}\n{task}"));
+        let said = first(file, format!("{text}\n{task}"));
         assert!(said.starts_with(&format!("error: {message}")), "{text}:\n{said}");
         assert!(said.ends_with(&format!("--> plan.toml:{place}")) || message.ends_with(": "), "{text}:\n{said}");
     }
@@ -307,114 +308,127 @@ fn each_is_said(cases: &[(&str, &str, &str)]) {
 #[test]
 fn each_kind_of_mistake_in_windows_has_its_message() {
     let cyclic = "[policy]\nname = \"cyclic\"\n[[policy.mode]]\nname = \"m\"\nframe = 100\n";
-    each_is_said(&[
-        (&format!("{cyclic}windows = 1"), "`windows` takes a list of tables, each under windows", "6:11"),
-        (
-            &format!("{cyclic}windows = [{{ task = \"b\", offset = 0, length = 1 }}]"),
-            "there is no task `b`; there are `a`",
-            "6:21",
-        ),
-        (
-            &format!(
-                "{cyclic}windows = [\n{{ task = \"a\", offset = 0, length = 10 }},\n{{ idle = true, offset = 9, length = 1 }}]"
+    each_is_said(
+        "windows.toml",
+        &[
+            (&format!("{cyclic}windows = 1"), "`windows` takes a list of tables, each under windows", "6:11"),
+            (
+                &format!("{cyclic}windows = [{{ task = \"b\", offset = 0, length = 1 }}]"),
+                "there is no task `b`; there are `a`",
+                "6:21",
             ),
-            "this window, from 9 to 10, overlaps the one from 0 to 10",
-            "8:1",
-        ),
-        (
-            &format!("{cyclic}windows = [{{ task = \"a\", offset = 1, length = 100 }}]"),
-            "this window ends at 101, and its frame at 100",
-            "6:12",
-        ),
-        (
-            &format!("{cyclic}windows = []\n[[policy.switch]]\nafter-frames = 1\nmode = \"n\""),
-            "there is no mode `n`; there are `m`",
-            "9:8",
-        ),
-    ]);
+            (
+                &format!(
+                    "{cyclic}windows = [\n{{ task = \"a\", offset = 0, length = 10 }},\n{{ idle = true, offset = 9, length = 1 }}]"
+                ),
+                "this window, from 9 to 10, overlaps the one from 0 to 10",
+                "8:1",
+            ),
+            (
+                &format!("{cyclic}windows = [{{ task = \"a\", offset = 1, length = 100 }}]"),
+                "this window ends at 101, and its frame at 100",
+                "6:12",
+            ),
+            (
+                &format!("{cyclic}windows = []\n[[policy.switch]]\nafter-frames = 1\nmode = \"n\""),
+                "there is no mode `n`; there are `m`",
+                "9:8",
+            ),
+        ],
+    );
 }
 
 #[test]
 fn each_kind_of_mistake_has_its_message() {
-    each_is_said(&[
-        (
-            "quantum = \"5\"",
-            "`quantum` takes a whole number from 1 to 4611686018427387904, such as 10_000; this is \"5\"",
-            "1:11",
-        ),
-        (
-            "run-time = \"0s\"",
-            "`run-time` takes a time longer than zero, such as 2s or 500ms, in quotes; this is \"0s\"",
-            "1:12",
-        ),
-        (
-            "max-memory = \"much\"",
-            "`max-memory` takes a size such as 64KiB, 256MiB or a number of bytes; this is \"much\"",
-            "1:14",
-        ),
-        ("max-stack = 1", "`max-stack` takes a size from 16KiB to 256MiB; this is 1", "1:13"),
-        ("policy = 5", "`policy` takes a table; this is 5", "1:10"),
-        ("[policy]\nageing = 5", "[policy] needs `name`", "1:1"),
-        ("[policy]\nname = \"lottery\"\nageing = 5", "lottery has no `ageing`; it has `seed`", "3:10"),
-        ("[policy]\nname = \"mlfq\"\nlevels = 33", "`levels` takes a whole number from 1 to 32; this is 33", "3:10"),
-        ("group = 5", "`group` takes a list of tables, each under [[group]]", "1:9"),
-        ("[[group]]\nweight = 1", "[[group]] needs `name`", "1:1"),
-        (
-            "[[group]]\nname = \"g\"\nweight = 0",
-            "`weight` takes a whole number from 1 to 4294967295; this is 0",
-            "3:10",
-        ),
-        ("[[group]]\nname = \"g\"\n[[group]]\nname = \"g\"", "there is another group `g`", "4:8"),
-        ("[[group]]\nname = \"g\"\nreplenish = { fuel = 1 }", "replenish needs `period`", "3:13"),
-        ("[policy]\nname = \"cyclic\"", "the policy cyclic needs a [[policy.mode]]", "1:1"),
-        ("x = [", "this is not TOML: ", "1:5"),
-        ("x = 1\nx = 2", "this is not TOML: duplicate key", "2:1"),
-    ]);
+    each_is_said(
+        "case.toml",
+        &[
+            (
+                "quantum = \"5\"",
+                "`quantum` takes a whole number from 1 to 4611686018427387904, such as 10_000; this is \"5\"",
+                "1:11",
+            ),
+            (
+                "run-time = \"0s\"",
+                "`run-time` takes a time longer than zero, such as 2s or 500ms, in quotes; this is \"0s\"",
+                "1:12",
+            ),
+            (
+                "max-memory = \"much\"",
+                "`max-memory` takes a size such as 64KiB, 256MiB or a number of bytes; this is \"much\"",
+                "1:14",
+            ),
+            ("max-stack = 1", "`max-stack` takes a size from 16KiB to 256MiB; this is 1", "1:13"),
+            ("policy = 5", "`policy` takes a table; this is 5", "1:10"),
+            ("[policy]\nageing = 5", "[policy] needs `name`", "1:1"),
+            ("[policy]\nname = \"lottery\"\nageing = 5", "lottery has no `ageing`; it has `seed`", "3:10"),
+            (
+                "[policy]\nname = \"mlfq\"\nlevels = 33",
+                "`levels` takes a whole number from 1 to 32; this is 33",
+                "3:10",
+            ),
+            ("group = 5", "`group` takes a list of tables, each under [[group]]", "1:9"),
+            ("[[group]]\nweight = 1", "[[group]] needs `name`", "1:1"),
+            (
+                "[[group]]\nname = \"g\"\nweight = 0",
+                "`weight` takes a whole number from 1 to 4294967295; this is 0",
+                "3:10",
+            ),
+            ("[[group]]\nname = \"g\"\n[[group]]\nname = \"g\"", "there is another group `g`", "4:8"),
+            ("[[group]]\nname = \"g\"\nreplenish = { fuel = 1 }", "replenish needs `period`", "3:13"),
+            ("[policy]\nname = \"cyclic\"", "the policy cyclic needs a [[policy.mode]]", "1:1"),
+            ("x = [", "this is not TOML: ", "1:5"),
+            ("x = 1\nx = 2", "this is not TOML: duplicate key", "2:1"),
+        ],
+    );
 }
 
 #[test]
 fn each_kind_of_mistake_in_a_world_has_its_message() {
     let task = "[[task]]\nmodule = \"b.wat\"\n";
     let texts = "a list of texts without NUL, such as [\"a\", \"b\"]";
-    each_is_said(&[
-        ("stdout = 5", "`stdout` takes \"inherit\", \"lines\", \"capture\" or \"discard\"; this is 5", "1:10"),
-        (
-            "unknown-imports = \"maybe\"",
-            "`unknown-imports` takes \"error\", \"trap\" or \"default\"; this is \"maybe\"",
-            "1:19",
-        ),
-        (
-            "deterministic = -1",
-            "`deterministic` takes true, false or a whole number from 0 to 18446744073709551615; this is -1",
-            "1:17",
-        ),
-        (
-            "deterministic = true\nrun-time = \"1s\"",
-            "a deterministic run goes by fuel, and this plan has a time for the run",
-            "1:1",
-        ),
-        ("max-spawned = -1", "`max-spawned` takes a whole number from 0 to 1000000; this is -1", "1:15"),
-        (&format!("{task}argv = \"a\""), &format!("`argv` takes {texts}; this is \"a\""), "3:8"),
-        (&format!("{task}argv = [\"\\u0000\"]"), &format!("`argv` takes {texts}; this is a list"), "3:8"),
-        (
-            &format!("{task}env = [\"A=1\"]"),
-            "`env` takes a table of texts, such as { LANG = \"C\" }; this is a list",
-            "3:7",
-        ),
-        (
-            &format!("{task}env = {{ \"A=B\" = \"1\" }}"),
-            "`env` takes a table of names and texts without NUL; this is a table",
-            "3:7",
-        ),
-        (
-            &format!("{task}dirs = [\"::/x\"]"),
-            "`dirs` takes a list of texts, each HOST::GUEST, such as data::/data, or one path for both; this is a list",
-            "3:8",
-        ),
-        (&format!("{task}stdin = \"\""), "`stdin` takes a name in quotes; this is \"\"", "3:9"),
-        (&format!("{task}on-spawn = 1"), "`on-spawn` takes true or false; this is 1", "3:12"),
-        (&format!("{task}spawns = [\"c\"]"), "there is no task `c`; there is none", "3:10"),
-    ]);
+    each_is_said(
+        "world.toml",
+        &[
+            ("stdout = 5", "`stdout` takes \"inherit\", \"lines\", \"capture\" or \"discard\"; this is 5", "1:10"),
+            (
+                "unknown-imports = \"maybe\"",
+                "`unknown-imports` takes \"error\", \"trap\" or \"default\"; this is \"maybe\"",
+                "1:19",
+            ),
+            (
+                "deterministic = -1",
+                "`deterministic` takes true, false or a whole number from 0 to 18446744073709551615; this is -1",
+                "1:17",
+            ),
+            (
+                "deterministic = true\nrun-time = \"1s\"",
+                "a deterministic run goes by fuel, and this plan has a time for the run",
+                "1:1",
+            ),
+            ("max-spawned = -1", "`max-spawned` takes a whole number from 0 to 1000000; this is -1", "1:15"),
+            (&format!("{task}argv = \"a\""), &format!("`argv` takes {texts}; this is \"a\""), "3:8"),
+            (&format!("{task}argv = [\"\\u0000\"]"), &format!("`argv` takes {texts}; this is a list"), "3:8"),
+            (
+                &format!("{task}env = [\"A=1\"]"),
+                "`env` takes a table of texts, such as { LANG = \"C\" }; this is a list",
+                "3:7",
+            ),
+            (
+                &format!("{task}env = {{ \"A=B\" = \"1\" }}"),
+                "`env` takes a table of names and texts without NUL; this is a table",
+                "3:7",
+            ),
+            (
+                &format!("{task}dirs = [\"::/x\"]"),
+                "`dirs` takes a list of texts, each HOST::GUEST, such as data::/data, or one path for both; this is a list",
+                "3:8",
+            ),
+            (&format!("{task}stdin = \"\""), "`stdin` takes a name in quotes; this is \"\"", "3:9"),
+            (&format!("{task}on-spawn = 1"), "`on-spawn` takes true or false; this is 1", "3:12"),
+            (&format!("{task}spawns = [\"c\"]"), "there is no task `c`; there is none", "3:10"),
+        ],
+    );
 }
 
 #[test]
