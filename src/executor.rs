@@ -18,11 +18,11 @@ mod frame;
 mod inspect;
 mod outside;
 
-use crate::account::{Account, Groups};
+use crate::account::Groups;
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::join::Ending;
-use crate::ledger::Cause;
+use crate::ledger::{Cause, Last};
 use crate::outcome::{Outcome, Trap};
 use crate::pace::Pace;
 use crate::policy::{Pick, Policy, RoundRobin, Run};
@@ -104,7 +104,7 @@ enum State {
     /// A task that has not ended.
     Live(Live),
     /// One that has.
-    Ended(Ended),
+    Ended(Box<Ended>),
 }
 
 /// Sums over all tasks that an executor has run.
@@ -386,9 +386,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     /// Polls the task that was picked; `None` if it cannot run after all, which the policy now learns.
     #[inline(always)]
     fn run_slice(&mut self, run: Run, mut cap: Fuel) -> Option<Slice> {
-        let Some(State::Live(task)) = self.slots.get_mut(run.id.index()).map(|slot| &mut slot.state) else {
-            picked_the_dead(self.policy.name(), run.id);
-        };
+        let task = picked(&mut self.slots, &self.policy, run.id);
         if task.detour {
             match may_run(task, &mut self.groups, self.now) {
                 Verdict::Run { at_most } => cap = cap.min(at_most),
@@ -403,10 +401,22 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         task.meter.begin(grant);
         let mut outcome = None;
         task.poll(&mut outcome);
-        let mut waits = None;
-        if outcome.is_some() || task.meter.used() >= task.budget || task.detour {
-            waits = conclude(task, &mut self.groups, self.now, grant, &mut outcome);
+        if outcome.is_some() || task.meter.used() >= task.budget || !task.is_plain() {
+            return Some(self.end_slice(run, grant, outcome));
         }
+        let slice = settle(task, run, self.now, grant, None, false);
+        self.book(&slice);
+        Some(slice)
+    }
+
+    /// The end of a slice that was the task's last, or after which more is to be looked at than fuel.
+    #[inline(never)]
+    fn end_slice(&mut self, run: Run, grant: Fuel, mut outcome: Option<Outcome>) -> Slice {
+        let task = picked(&mut self.slots, &self.policy, run.id);
+        let waits = match outcome.is_some() || task.detour || task.meter.used() >= task.budget {
+            true => conclude(task, &mut self.groups, self.now, grant, &mut outcome),
+            false => None,
+        };
         let reaches_out = task.reach != Reach::Nothing;
         let slice = settle(task, run, self.now, grant, outcome.as_ref(), waits.is_some());
         if reaches_out {
@@ -422,7 +432,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if reaches_out {
             self.grant_wishes(run.id);
         }
-        Some(slice)
+        slice
     }
 
     /// Polls this task next, whatever the policy would say, as far as budgets and the host's suspensions allow. `None` if it did not run: it may
@@ -463,8 +473,8 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             if !task.is_waiting() {
                 continue;
             }
-            let mut why = if task.ledger.slices == 0 { ReadyReason::Spawned } else { ReadyReason::Replenished };
-            if let Some(account) = &mut task.account
+            let mut why = if task.tally.slices == 0 { ReadyReason::Spawned } else { ReadyReason::Replenished };
+            if let Some(account) = task.account_mut()
                 && account.until.is_some_and(|until| until <= self.now)
             {
                 account.until = None;
@@ -511,7 +521,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             return;
         };
         self.forget(id, &task);
-        if let Some(join) = task.account.as_ref().and_then(|account| account.join.as_ref()) {
+        if let Some(join) = task.account().and_then(|account| account.join.as_ref()) {
             join.end(Ending::of(&outcome));
         }
         let (spawn_index, label, detached, released) = (task.spawn_index, task.label, task.detached, task.released);
@@ -522,7 +532,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if detached {
             self.vacate(id);
         } else {
-            self.slots[id.index()].state = State::Ended(ended);
+            self.slots[id.index()].state = State::Ended(Box::new(ended));
             self.ended += 1;
         }
     }
@@ -530,7 +540,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     /// Takes a task that ends out of what it shares with others.
     fn forget(&mut self, id: TaskId, task: &Live) {
         self.forget_waits(id, task);
-        let Some(account) = &task.account else {
+        let Some(account) = task.account() else {
             return;
         };
         if let Some(until) = account.until {
@@ -549,6 +559,15 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             slot.generation = next;
             self.free.push(id.index() as u32);
         }
+    }
+}
+
+/// The task that was picked.
+#[inline(always)]
+fn picked<'a>(slots: &'a mut [Slot], policy: &impl Policy, id: TaskId) -> &'a mut Live {
+    match slots.get_mut(id.index()).map(|slot| &mut slot.state) {
+        Some(State::Live(task)) => task,
+        _ => picked_the_dead(policy.name(), id),
     }
 }
 
@@ -578,7 +597,7 @@ fn may_run(task: &mut Live, groups: &mut Groups, now: Fuel) -> Verdict {
         task.review();
         return Verdict::Suspended;
     }
-    let Some(account) = &mut task.account else {
+    let Some(account) = task.account_mut() else {
         return Verdict::Run { at_most: Fuel::MAX };
     };
     match account.available(groups, now) {
@@ -610,10 +629,10 @@ fn conclude(
         }
         _ => {}
     }
-    let account: &mut Account = task.account.as_deref_mut()?;
-    let slice = used.minus(task.ledger.used);
+    let slice = used.minus(task.tally.used);
     // As in `settle`: a trap leaves fuel uncounted.
     let slice = if matches!(outcome, Some(Outcome::Trapped(_))) { slice.max(grant) } else { slice };
+    let account = task.account_mut()?;
     account.spend(groups, slice);
     if outcome.is_some() {
         return None;
@@ -637,41 +656,44 @@ fn settle(task: &mut Live, run: Run, at: Fuel, grant: Fuel, outcome: Option<&Out
     let cause = task.meter.take_cause();
     // Whoever has no waker cannot wait for it.
     let waits = waits || (cause == Cause::BLOCKED && task.can_wait());
-    let ledger = &mut task.ledger;
-    let used = task.meter.used().minus(ledger.used);
+    let tally = &mut task.tally;
+    let used = task.meter.used().minus(tally.used);
     // A poll is never free, or a future that uses no fuel could keep a run of so much fuel from ending.
     let mut charged = used.max(Fuel(1));
     let end = match outcome {
         Some(outcome) => {
             // What a trap left uncounted is charged in full, or trapping and starting again would be free.
+            task.last = Last::Ended;
             if matches!(outcome, Outcome::Trapped(_)) {
-                ledger.exact = false;
+                task.last = Last::Trapped;
                 charged = used.max(grant);
             }
             SliceEnd::Ended
         }
         None if waits => {
-            ledger.blocked += 1;
+            tally.blocked += 1;
             SliceEnd::Blocked
         }
         // Out of fuel before the grant is used cannot be: the future gave the rest away without saying so.
         None if cause != Cause::GAVE_WAY && (cause != Cause::UNSAID || used < grant) => {
-            ledger.yielded += 1;
+            tally.yielded += 1;
             SliceEnd::Yielded
         }
-        None => {
-            ledger.preempted += 1;
-            SliceEnd::Preempted
-        }
+        None => SliceEnd::Preempted,
     };
-    ledger.slices += 1;
-    ledger.used = ledger.used.plus(used);
-    ledger.charged = ledger.charged.plus(charged);
-    ledger.max_overshoot = ledger.max_overshoot.max(used.minus(grant));
+    tally.slices += 1;
+    tally.used = tally.used.plus(used);
+    // Branches that are nearly always foreseen: shorter than sums.
+    if charged > used {
+        tally.surcharge = tally.surcharge.plus(charged.minus(used));
+    }
+    if used.minus(grant) > tally.max_overshoot {
+        tally.max_overshoot = used.minus(grant);
+    }
     Slice {
         id: run.id,
         spawn_index: task.spawn_index,
-        number: ledger.slices,
+        number: tally.slices,
         why: run.why,
         grant,
         used,
@@ -711,7 +733,7 @@ impl<P: Policy, O> fmt::Debug for Executor<P, O> {
 }
 
 /// What an idle task costs of the executor's memory, beside its future.
-const _: () = assert!(size_of::<Slot>() <= 256);
+const _: () = assert!(size_of::<Slot>() <= 128);
 
 /// An executor moves between threads, tasks and all, as long as policy and observer do.
 const fn _executor_is_send() {

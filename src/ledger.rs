@@ -34,8 +34,6 @@ pub struct Meter {
     slice: AtomicU64,
     /// What `used` was when the present slice began.
     began: AtomicU64,
-    /// Fuel that host functions have charged, and that the guest's own counter does not know of yet.
-    owed: AtomicU64,
     /// Why the future is about to return `Pending`, if it said so: a [`Cause`].
     cause: AtomicU8,
     /// Whether a host function has charged something, or has been `Pending`, since the hook last settled up.
@@ -148,11 +146,10 @@ impl Meter {
     /// Charges the task for work that its host does. For functions that guests call: it is in the exact account at once, and the guest is
     /// preempted when the call returns, if that was the rest of its slice.
     pub fn charge(&self, cost: Fuel) {
-        let add = |cell: &AtomicU64| {
-            cell.store(cell.load(Ordering::Relaxed).saturating_add(cost.0), Ordering::Relaxed);
-        };
-        add(&self.used);
-        add(&self.owed);
+        self.used.store(self.used().plus(cost).0, Ordering::Relaxed);
+        if let Some(outside) = self.outside() {
+            outside.owe(cost);
+        }
         self.unsettled.store(true, Ordering::Relaxed);
     }
 
@@ -165,7 +162,7 @@ impl Meter {
     /// What was charged since the last time, to be settled now.
     pub(crate) fn take_owed(&self) -> Fuel {
         self.unsettled.store(false, Ordering::Relaxed);
-        Fuel(self.owed.swap(0, Ordering::Relaxed))
+        self.outside().map_or(Fuel::ZERO, Outside::take_owed)
     }
 
     /// Fuel that the task may still use in all; `None` if there is no limit. An [`Executor`](crate::Executor) knows, of a task that calls its host.
@@ -317,23 +314,54 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The account of a task that has not run.
-    pub(crate) const fn new() -> Ledger {
-        Ledger {
-            used: Fuel::ZERO,
-            charged: Fuel::ZERO,
-            slices: 0,
-            preempted: 0,
-            yielded: 0,
-            blocked: 0,
-            max_overshoot: Fuel::ZERO,
-            exact: true,
-        }
-    }
-
     /// Context switches: slices that did not end the task.
     #[must_use]
     pub const fn switches(&self) -> u64 {
         self.preempted + self.yielded + self.blocked
     }
+}
+
+/// What an executor counts of a task, from which the [`Ledger`] follows: a switch writes three words of it, and not eight.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Fuel used.
+    pub(crate) used: Fuel,
+    /// Slices.
+    pub(crate) slices: u64,
+    /// The most fuel that one slice used past its grant.
+    pub(crate) max_overshoot: Fuel,
+    /// Fuel charged beyond what was used.
+    pub(crate) surcharge: Fuel,
+    /// Slices that ended because the task gave the rest away.
+    pub(crate) yielded: u64,
+    /// Slices that ended because the task had to wait.
+    pub(crate) blocked: u64,
+}
+
+impl Tally {
+    /// The account; `last` says how the task's last slice ended it, if one did.
+    pub(crate) fn ledger(&self, last: Last) -> Ledger {
+        let ended = u64::from(last != Last::None);
+        Ledger {
+            used: self.used,
+            charged: self.used.plus(self.surcharge),
+            slices: self.slices,
+            preempted: self.slices - self.yielded - self.blocked - ended,
+            yielded: self.yielded,
+            blocked: self.blocked,
+            max_overshoot: self.max_overshoot,
+            exact: last != Last::Trapped,
+        }
+    }
+}
+
+/// Whether a slice has ended the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Last {
+    /// Not yet.
+    None,
+    /// It has.
+    Ended,
+    /// It has, by a trap, which leaves fuel uncounted.
+    Trapped,
 }

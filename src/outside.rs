@@ -7,7 +7,7 @@ use crate::reason::BlockedOn;
 use crate::unit::Fuel;
 use std::any::Any;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use std::time::Duration;
 pub(crate) struct Outside {
     /// Whether there is anything for the executor to collect, so that a poll that asked for nothing costs no lock.
     asked: AtomicBool,
+    /// Fuel that host functions have charged, and that the guest's own counter does not know of yet.
+    owed: AtomicU64,
     /// All else.
     state: Mutex<State>,
 }
@@ -108,7 +110,7 @@ impl Outside {
             tape: Tape::Off,
             asked: Asked::default(),
         };
-        Outside { asked: AtomicBool::new(false), state: Mutex::new(state) }
+        Outside { asked: AtomicBool::new(false), owed: AtomicU64::new(0), state: Mutex::new(state) }
     }
 
     /// The time, in a slice that has used so much. A clock that goes by fuel is exact, and needs no recording.
@@ -138,6 +140,16 @@ impl Outside {
             self.ask(|asked| asked.inputs.push(value.to_bytes()));
         }
         value
+    }
+
+    /// Adds to what the guest's own counter does not know of yet.
+    pub(crate) fn owe(&self, cost: Fuel) {
+        self.owed.store(self.owed.load(Ordering::Relaxed).saturating_add(cost.0), Ordering::Relaxed);
+    }
+
+    /// What was charged since the last time.
+    pub(crate) fn take_owed(&self) -> Fuel {
+        Fuel(self.owed.swap(0, Ordering::Relaxed))
     }
 
     /// Notes what is asked for.

@@ -29,7 +29,7 @@
 use crate::account::{Account, Allowance};
 use crate::error::Error;
 use crate::join::{Ending, Join};
-use crate::ledger::{Ledger, Meter};
+use crate::ledger::{Last, Ledger, Meter, Tally};
 use crate::outcome::Outcome;
 use crate::reason::{BlockedOn, Param, Params};
 use crate::signal::{Signal, WakeList};
@@ -242,22 +242,21 @@ impl Task {
             until: (released > now).then_some(released),
             join: self.join,
         };
-        let plain = account.is_plain();
+        let plain = account.is_plain() && self.params == Params::default();
         let mut live = Live {
+            detour: false,
+            reach: self.reach,
+            suspended: Suspended::No,
+            last: Last::None,
+            detached: self.detached,
             future,
             meter,
-            ledger: Ledger::new(),
             budget: self.budget.unwrap_or(Fuel::MAX),
+            tally: Tally::default(),
             spawn_index,
             released,
-            params: self.params,
-            suspended: Suspended::No,
-            detour: false,
-            detached: self.detached,
             label: self.label,
-            reach: self.reach,
-            outlook: None,
-            account: (!plain).then(|| Box::new(account)),
+            beside: (!plain).then(|| Box::new(Beside { params: self.params, account, outlook: None })),
         };
         live.review();
         Ok(live)
@@ -332,34 +331,43 @@ impl Outlook {
 /// A task that has been spawned and has not ended. In this order, because every switch touches all fields down to `spawn_index`.
 #[repr(C)]
 pub(crate) struct Live {
-    /// Whether a pick has to look further before it polls: at `suspended`, at `account`.
+    /// Whether a pick has to look further before it polls: at `suspended`, at the account.
     pub(crate) detour: bool,
-    /// Whether picks pass it over.
-    pub(crate) suspended: Suspended,
-    /// Whether the outcome is dropped as soon as there is one.
-    pub(crate) detached: bool,
     /// How far the future reaches.
     pub(crate) reach: Reach,
+    /// Whether picks pass it over.
+    pub(crate) suspended: Suspended,
+    /// Whether a slice has ended it.
+    pub(crate) last: Last,
+    /// Whether the outcome is dropped as soon as there is one.
+    pub(crate) detached: bool,
     /// What is polled.
     future: TaskFuture,
     /// Shared with the future.
     pub(crate) meter: Arc<Meter>,
     /// Fuel that it may use in all; [`Fuel::MAX`] for no limit.
     pub(crate) budget: Fuel,
-    /// The account.
-    pub(crate) ledger: Ledger,
+    /// What it has used.
+    pub(crate) tally: Tally,
     /// Its place in the order of spawning.
     pub(crate) spawn_index: u64,
     /// When it could first run, on the virtual clock.
     pub(crate) released: Fuel,
     /// The host's own number for it.
     pub(crate) label: u64,
+    /// What few tasks have.
+    beside: Option<Box<Beside>>,
+}
+
+/// What few tasks have: a million others need not have room for it.
+#[derive(Debug, Default)]
+struct Beside {
     /// What the policy was told, for the next policy.
-    pub(crate) params: Params,
+    params: Params,
     /// What it has beside its total budget.
-    pub(crate) account: Option<Box<Account>>,
-    /// What it has beside, if it reaches to its host.
-    pub(crate) outlook: Option<Box<Outlook>>,
+    account: Account,
+    /// What it has if it reaches to its host.
+    outlook: Option<Outlook>,
 }
 
 /// Whether the host has suspended a task, and whether its policy knows.
@@ -380,7 +388,10 @@ impl Live {
         let waker = match self.reach {
             // One byte that is at hand says that there is nothing to look at.
             Reach::Nothing => Waker::noop(),
-            _ => self.outlook.as_mut().map_or(Waker::noop(), |outlook| outlook.begin()),
+            _ => match self.beside.as_deref_mut() {
+                Some(Beside { outlook: Some(outlook), .. }) => outlook.begin(),
+                _ => Waker::noop(),
+            },
         };
         let mut cx = Context::from_waker(waker);
         let future = self.future.as_mut();
@@ -399,9 +410,51 @@ impl Live {
     ///
     /// A host value in the guest's store may panic while it is dropped; that, too, is this task's trouble alone.
     pub(crate) fn into_ledger(self) -> Ledger {
-        let Live { future, ledger, .. } = self;
-        drop_quietly(future);
+        let ledger = self.ledger();
+        drop_quietly(self.future);
         ledger
+    }
+
+    /// The account.
+    pub(crate) fn ledger(&self) -> Ledger {
+        self.tally.ledger(self.last)
+    }
+
+    /// What the policy was told.
+    pub(crate) fn params(&self) -> Params {
+        self.beside.as_ref().map_or(Params::default(), |beside| beside.params)
+    }
+
+    /// Notes what the policy is told.
+    pub(crate) fn set_param(&mut self, param: Param) {
+        let params = &mut self.beside.get_or_insert_default().params;
+        *params = params.with(param);
+    }
+
+    /// What it has beside its total budget; `None` if that is nothing.
+    pub(crate) fn account(&self) -> Option<&Account> {
+        self.beside.as_ref().map(|beside| &beside.account)
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn account_mut(&mut self) -> Option<&mut Account> {
+        self.beside.as_mut().map(|beside| &mut beside.account)
+    }
+
+    /// What it has if it reaches to its host.
+    pub(crate) fn outlook(&self) -> Option<&Outlook> {
+        self.beside.as_ref()?.outlook.as_ref()
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn outlook_mut(&mut self) -> Option<&mut Outlook> {
+        self.beside.as_mut()?.outlook.as_mut()
+    }
+
+    /// Whether there is nothing to look at but the fuel: it is polled with a waker that does nothing, shares with nobody, asks for nothing.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.detour & (self.reach as u8 == Reach::Nothing as u8)
     }
 
     /// The executor has taken the task in: it has an id, and can be woken.
@@ -413,34 +466,33 @@ impl Live {
             let signal = Arc::new(Signal::new(id, list.clone()));
             (signal.clone(), Waker::from(signal))
         });
-        self.outlook = Some(Box::new(Outlook { waker, blocked: None }));
+        self.beside.get_or_insert_default().outlook = Some(Outlook { waker, blocked: None });
     }
 
     /// What it waits for, if it does.
     pub(crate) fn blocked(&self) -> Option<&Blocked> {
-        self.outlook.as_ref()?.blocked.as_ref()
+        self.outlook()?.blocked.as_ref()
     }
 
     /// Whether there is a waker to wake it.
     pub(crate) fn can_wait(&self) -> bool {
-        self.reach == Reach::Waits && self.outlook.is_some()
+        self.reach == Reach::Waits && self.outlook().is_some()
     }
 
     /// Ends the wait for a moment that has come by `now`.
     pub(crate) fn take_sleep(&mut self, now: Duration) -> Option<Blocked> {
-        let outlook = self.outlook.as_mut()?;
-        outlook.blocked.take_if(|blocked| blocked.until.is_some_and(|until| until <= now))
+        self.outlook_mut()?.blocked.take_if(|blocked| blocked.until.is_some_and(|until| until <= now))
     }
 
     /// Sets `detour` anew, after `suspended` or `account` have changed.
     pub(crate) fn review(&mut self) {
         let shares = |account: &Account| account.allowance.is_some() || account.group.is_some();
-        self.detour = self.suspended == Suspended::Asked || self.account.as_deref().is_some_and(shares);
+        self.detour = self.suspended == Suspended::Asked || self.account().is_some_and(shares);
     }
 
     /// Until when it waits, if it does: for its start, or for fuel.
     pub(crate) fn until(&self) -> Option<Fuel> {
-        self.account.as_ref().and_then(|account| account.until)
+        self.account().and_then(|account| account.until)
     }
 
     /// Whether it waits for anything: its start, fuel, or what a function of its host's waits for.
@@ -455,7 +507,7 @@ impl Live {
 
     /// Fuel left of the budget.
     pub(crate) fn budget_left(&self) -> Fuel {
-        self.budget.minus(self.ledger.used)
+        self.budget.minus(self.tally.used)
     }
 }
 

@@ -23,7 +23,8 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     /// [`ErrorKind::Refused`] by the policy. Nothing has changed then.
     pub fn spawn(&mut self, task: Task) -> Result<TaskId> {
         let mut live = task.into_live(self.totals.spawned, self.now)?;
-        if let Some(group) = live.params.group {
+        let params = live.params();
+        if let Some(group) = params.group {
             self.groups.get(group)?;
         }
         let (index, generation) = match self.free.last() {
@@ -31,12 +32,12 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             None => (self.slots.len() as u32, 0),
         };
         let id = TaskId::new(index, generation);
-        self.policy.admit(id, &live.params)?;
-        if let Some(group) = live.params.group {
+        self.policy.admit(id, &params)?;
+        if let Some(group) = params.group {
             self.groups.get(group)?.tasks += 1;
         }
         self.reach_out(id, &mut live);
-        let (params, label, released, until) = (live.params, live.label, live.released, live.until());
+        let (label, released, until) = (live.label, live.released, live.until());
         let slot = Slot { generation, state: State::Live(live) };
         match self.free.pop() {
             Some(index) => self.slots[index as usize] = slot,
@@ -58,7 +59,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     /// # Errors
     /// [`ErrorKind::NoSuchTask`], [`ErrorKind::TaskEnded`].
     pub fn kill(&mut self, id: TaskId) -> Result<Ledger> {
-        let ledger = self.live_mut(id)?.ledger;
+        let ledger = self.live_mut(id)?.ledger();
         self.tell(id, &Control::Kill);
         self.finish(id, Outcome::Killed);
         Ok(ledger)
@@ -130,7 +131,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if let Some(outside) = task.meter.outside() {
             outside.set_budget(task.budget);
         }
-        if let Some(allowance) = task.account.as_deref_mut().and_then(|account| account.allowance.as_mut()) {
+        if let Some(allowance) = task.account_mut().and_then(|account| account.allowance.as_mut()) {
             allowance.refresh(now);
             allowance.refuel(fuel);
         }
@@ -144,15 +145,15 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let Some(State::Live(task)) = self.slots.get_mut(id.index()).map(|slot| &mut slot.state) else {
             return;
         };
-        let Some(account) = &mut task.account else {
-            return;
-        };
         // Whoever has not been released waits for its start, and not for fuel.
-        let Some(until) = account.until.filter(|_| task.released <= self.now) else {
+        let Some(until) = task.until().filter(|_| task.released <= self.now) else {
             return;
         };
         // A sleep until the same moment has the same timer.
-        let shared = task.outlook.as_ref().and_then(|outlook| outlook.blocked.as_ref()?.until);
+        let shared = task.blocked().and_then(|blocked| blocked.until);
+        let Some(account) = task.account_mut() else {
+            return;
+        };
         let shared = self.clock.is_simulated() && shared.is_some_and(|at| at == Duration::from_nanos(until.0));
         match account.available(&mut self.groups, self.now) {
             // Debts that are smaller now are paid sooner.
@@ -184,7 +185,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         self.live_mut(id)?;
         self.policy.set(id, param)?;
         let task = self.live_mut(id)?;
-        task.params = task.params.with(param);
+        task.set_param(param);
         self.tell(id, &Control::Set(param));
         Ok(())
     }
@@ -235,7 +236,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             State::Ended(ended) if ended.id == id => {
                 self.ended -= 1;
                 self.vacate(id);
-                Some(ended)
+                Some(*ended)
             }
             other => {
                 slot.state = other;
@@ -323,7 +324,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         self.observer.group(id, &GroupControl::Refuel(fuel));
         for index in 0..self.slots.len() {
             let Slot { generation, state } = &self.slots[index];
-            if matches!(state, State::Live(task) if task.params.group == Some(id)) {
+            if matches!(state, State::Live(task) if task.params().group == Some(id)) {
                 self.look_again(TaskId::new(index as u32, *generation));
             }
         }
@@ -353,10 +354,10 @@ impl<P: Policy, O: Observer> Executor<P, O> {
 
     /// What the task has used so far; `None` when it was taken.
     #[must_use]
-    pub fn ledger(&self, id: TaskId) -> Option<&Ledger> {
+    pub fn ledger(&self, id: TaskId) -> Option<Ledger> {
         match self.slot(id)? {
-            State::Live(task) => Some(&task.ledger),
-            State::Ended(ended) => Some(&ended.ledger),
+            State::Live(task) => Some(task.ledger()),
+            State::Ended(ended) => Some(ended.ledger),
             State::Vacant => None,
         }
     }
@@ -412,7 +413,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let mut tasks: Vec<(u64, TaskId, Params)> = Vec::with_capacity(self.live);
         for (index, slot) in self.slots.iter().enumerate() {
             if let State::Live(task) = &slot.state {
-                tasks.push((task.spawn_index, TaskId::new(index as u32, slot.generation), task.params));
+                tasks.push((task.spawn_index, TaskId::new(index as u32, slot.generation), task.params()));
             }
         }
         for (id, weight) in self.groups.weights() {

@@ -157,7 +157,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let Ok(task) = self.live_mut(id) else {
             return;
         };
-        let Some(outlook) = &mut task.outlook else {
+        let Some(outlook) = task.outlook_mut() else {
             return;
         };
         let Some(blocked) = outlook.blocked.take() else {
@@ -216,7 +216,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if self.clock.runs_by_itself() {
             blocked.until = blocked.until.map(|at| shared_moment(at, self.clock.now()));
         }
-        let Ok(Live { outlook: Some(outlook), .. }) = self.live_mut(id) else {
+        let Some(outlook) = self.live_mut(id).ok().and_then(Live::outlook_mut) else {
             return;
         };
         let Some((signal, _)) = &outlook.waker else {
@@ -292,7 +292,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if let Some(blocked) = task.blocked() {
             self.forget_sleep(id, blocked);
         }
-        if let Some((signal, _)) = task.outlook.as_ref().and_then(|outlook| outlook.waker.as_ref()) {
+        if let Some((signal, _)) = task.outlook().and_then(|outlook| outlook.waker.as_ref()) {
             signal.retire();
             self.outside.waiters -= 1;
         }
@@ -322,7 +322,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if let Some(outside) = live.meter.outside() {
             outside.attach(self.clock.clone(), live.spawn_index, live.budget, self.observer.records());
         }
-        if let Some(join) = live.account.as_ref().and_then(|account| account.join.as_ref()) {
+        if let Some(join) = live.account().and_then(|account| account.join.as_ref()) {
             join.spawned(live.spawn_index);
         }
     }
@@ -357,7 +357,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
 
 /// Whether anybody holds a waker of a task who is not another task of the same executor.
 fn can_be_woken(task: &Live, blocked: &Blocked) -> bool {
-    task.outlook.as_ref().is_some_and(|outlook| outlook.wakers_held() > blocked.inside)
+    task.outlook().is_some_and(|outlook| outlook.wakers_held() > blocked.inside)
 }
 
 /// The moment at which somebody is woken who sleeps until `at`: a little later, so that sleepers whose moments are close share one, and the

@@ -62,6 +62,10 @@ pub struct RoundRobin {
     round: u128,
     /// How many tasks have become ready, so many times each.
     arrivals: u64,
+    /// In how many rounds tasks have become ready.
+    waves: u64,
+    /// The last of those rounds.
+    wave: u128,
 }
 
 /// Tasks in ascending order of their turns: a list through the tasks themselves.
@@ -79,16 +83,21 @@ struct Queue {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn {
     /// The round.
-    round: u128,
+    round: Round,
     /// The task's place, new each time that it becomes ready.
     place: Place,
 }
 
+/// A round, as a task keeps it: aligned so that a task is 72 bytes, and not 80.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(Rust, packed(8))]
+struct Round(u128);
+
 /// A place in the order that all rounds have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    /// The round in which the task became ready; later ones come first.
-    since: Reverse<u128>,
+    /// The round in which the task became ready, counted among those in which any did; later ones come first.
+    since: Reverse<u64>,
     /// How many tasks became ready before it.
     arrival: u64,
 }
@@ -132,9 +141,13 @@ impl Task {
     #[inline(always)]
     fn put_off(&mut self, round: u128) {
         let debt = -self.balance;
-        // Dividing takes longer than all the rest.
-        self.rounds = if debt < self.quantum { 1 } else { debt / self.quantum + 1 };
-        self.turn.round = round + u128::from(self.rounds.cast_unsigned());
+        self.rounds = match self.quantum {
+            // Dividing takes longer than all the rest, and whoever goes from yield point to yield point has debts in each round.
+            1 => debt + 1,
+            quantum if debt < quantum => 1,
+            quantum => debt / quantum + 1,
+        };
+        self.turn.round = Round(round + u128::from(self.rounds.cast_unsigned()));
     }
 }
 
@@ -218,6 +231,8 @@ impl RoundRobin {
             only_queue: true,
             round: 0,
             arrivals: 0,
+            waves: 0,
+            wave: 0,
         }
     }
 
@@ -334,7 +349,10 @@ impl Policy for RoundRobin {
     }
 
     fn ready(&mut self, id: TaskId, _why: ReadyReason, _now: Fuel) {
-        let place = Place { since: Reverse(self.round), arrival: self.arrivals };
+        if self.wave != self.round {
+            (self.wave, self.waves) = (self.round, self.waves + 1);
+        }
+        let place = Place { since: Reverse(self.waves), arrival: self.arrivals };
         self.arrivals += 1;
         let task = &mut self.tasks[id.index()];
         task.turn.place = place;
@@ -350,7 +368,7 @@ impl Policy for RoundRobin {
             return Pick::Empty;
         };
         let task = &mut self.tasks[index as usize];
-        self.round = task.turn.round;
+        self.round = task.turn.round.0;
         task.filed = Filed::Out;
         let (why, paid) = match task.rounds {
             0 => (PickReason::Continued, 0),
@@ -402,6 +420,9 @@ impl Policy for RoundRobin {
         vec![("quantum", task.quantum), ("balance", task.balance)]
     }
 }
+
+/// What a task costs of the policy's memory.
+const _: () = assert!(size_of::<Task>() <= 72);
 
 /// The slot of a task, as the queue keeps it.
 fn slot(id: TaskId) -> u32 {

@@ -366,7 +366,6 @@ impl Deadlines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Ledger;
     use crate::reason::{Param, PickReason};
     use crate::unit::TaskId;
     use crate::value::Value;
@@ -395,7 +394,10 @@ mod tests {
         /// A task ends.
         fn end(&mut self, spawn_index: u64, at: u64, outcome: Outcome) {
             let id = TaskId::new(spawn_index as u32, 0);
-            let (ledger, released) = (Ledger::new(), self.0.tasks[spawn_index as usize].released);
+            let (ledger, released) = (
+                crate::ledger::Tally::default().ledger(crate::ledger::Last::None),
+                self.0.tasks[spawn_index as usize].released,
+            );
             self.0.ended(&Ended { id, spawn_index, label: 0, outcome, ledger, released, at: Fuel(at) });
         }
     }

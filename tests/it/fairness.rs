@@ -290,7 +290,7 @@ fn a_guest_of_65_541_fuel_a_slice_gets_no_more_than_its_neighbour() {
     let [fill, spin] = ["fill", "spin"].map(|name| sched.spawn(guest(name).call("main", &[])).unwrap());
     let ran = sched.run_for(Budget::fuel(70_000_000));
     assert_eq!(ran.why, RunEnd::BudgetSpent);
-    let [fill, spin] = [fill, spin].map(|id| *sched.ledger(id).unwrap());
+    let [fill, spin] = [fill, spin].map(|id| sched.ledger(id).unwrap());
     // A slice that is granted the little that a debt has left overshoots by nearly all of its 65,541.
     assert_eq!((fill.max_overshoot, spin.max_overshoot), (Fuel(65_533), Fuel(0)));
     assert!(fill.used.0.abs_diff(spin.used.0) <= 1_000 + 65_533, "{fill:?} {spin:?}");

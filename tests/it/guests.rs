@@ -131,7 +131,7 @@ fn filling_all_memory_is_one_slice_and_is_paid_for() {
     let spin = sched.spawn(guest("spin").call("main", &[])).unwrap();
     sched.run_for(Budget::fuel(2_500_000));
     assert!(sched.observer().of(0).iter().any(|slice| slice.used >= Fuel(1 << 20)));
-    let [filling, spin] = [filling, spin].map(|id| *sched.ledger(id).unwrap());
+    let [filling, spin] = [filling, spin].map(|id| sched.ledger(id).unwrap());
     let bound = 1_000 + filling.max_overshoot.0;
     assert!(filling.used.0.abs_diff(spin.used.0) <= bound, "{filling:?} {spin:?}");
 }
@@ -179,7 +179,7 @@ fn a_long_body_in_a_loop_gets_no_more_than_its_share() {
     let mut sched = Executor::builder().policy(RoundRobin::new(Fuel(1_000))).build();
     let [long, short] = [wat(&text), guest("spin")].map(|module| sched.spawn(module.call("main", &[])).unwrap());
     sched.run_for(Budget::fuel(4_000_000));
-    let [long, short] = [long, short].map(|id| *sched.ledger(id).unwrap());
+    let [long, short] = [long, short].map(|id| sched.ledger(id).unwrap());
     assert!(long.used.0.abs_diff(short.used.0) <= 1_000 + long.max_overshoot.0, "{long:?} {short:?}");
 }
 

@@ -179,7 +179,7 @@ fn whoever_uses_up_a_slice_in_calls_is_preempted() {
     let task = linker.link(&module).unwrap().call(Host::new("calls"), "main", &i32s([100]));
     let id = sched.spawn(task).unwrap();
     sched.run();
-    let ledger = *sched.ledger(id).unwrap();
+    let ledger = sched.ledger(id).unwrap();
     assert!(ledger.used.0 > 50_000 && ledger.used.0 < 52_000, "{ledger:?}");
     assert!(ledger.max_overshoot.0 < 520 && ledger.preempted >= 45, "{ledger:?}");
 }

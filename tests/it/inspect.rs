@@ -455,7 +455,7 @@ fn a_kill_frees_the_instance_whether_or_not_it_was_asked_before() {
             assert!(sched.global(ids[1], "nope").is_err());
         }
         assert_eq!(in_use(&engine), (3, 3, 3));
-        let before = *sched.ledger(ids[1]).unwrap();
+        let before = sched.ledger(ids[1]).unwrap();
         assert_eq!(sched.kill(ids[1]).unwrap(), before);
         assert_eq!(gone.each_ref().map(|gone| gone.load(Ordering::Relaxed)), [false, true, false]);
         assert_eq!(in_use(&engine), (2, 2, 2), "after {inspections} inspections");
