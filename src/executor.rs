@@ -11,11 +11,13 @@
 //!
 //! What a host does between steps (spawn, kill, suspend, refuel, take) is in `executor/control.rs`; what it does with the memory of a
 //! suspended guest, in `executor/inspect.rs`, where the polls that are no slices are made; how a run of so much time ends in time, in
-//! `executor/frame.rs`; what tasks want that wait, sleep and spawn others, in `executor/outside.rs`, where the thread is parked.
+//! `executor/frame.rs`; what tasks want that wait, sleep and spawn others, in `executor/outside.rs`, where the thread is parked; how many tasks are
+//! kept near, in `executor/near.rs`.
 
 mod control;
 mod frame;
 mod inspect;
+mod near;
 mod outside;
 
 use crate::account::Groups;
@@ -23,6 +25,7 @@ use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::join::Ending;
 use crate::ledger::{Cause, Last};
+use crate::near::Fetch;
 use crate::outcome::{Outcome, Trap};
 use crate::pace::Pace;
 use crate::policy::{Pick, Policy, RoundRobin, Run};
@@ -80,6 +83,8 @@ pub struct Executor<P = Box<dyn Policy>, O = ()> {
     timers: Timers,
     /// What tasks need that reach to their host.
     outside: Outside,
+    /// What brings memory near; the tasks know.
+    fetch: Fetch,
     /// Groups of tasks.
     groups: Groups,
     /// Sums over all tasks.
@@ -246,6 +251,7 @@ impl<P: Policy, O: Observer> Builder<P, O> {
             now: Fuel::ZERO,
             timers: Timers::new(),
             outside: Outside::new(self.deadlocks),
+            fetch: near::NOTHING,
             groups: Groups::default(),
             totals: Totals::default(),
             starved: 0,
@@ -399,6 +405,10 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let grant = run.grant.min(task.budget_left()).min(cap).max(Fuel(1));
         self.observer.picked(run.id, grant, run.why);
         task.meter.begin(grant);
+        if self.live >= near::MANY {
+            self.look_ahead();
+        }
+        let task = picked(&mut self.slots, &self.policy, run.id);
         let mut outcome = None;
         task.poll(&mut outcome);
         if outcome.is_some() || task.meter.used() >= task.budget || !task.is_plain() {

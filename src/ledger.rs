@@ -12,10 +12,11 @@
 
 use crate::control::Mailbox;
 use crate::join::Join;
+use crate::near::Lines;
 use crate::outside::{Outside, Taped};
 use crate::reason::BlockedOn;
 use crate::unit::Fuel;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -34,6 +35,10 @@ pub struct Meter {
     slice: AtomicU64,
     /// What `used` was when the present slice began.
     began: AtomicU64,
+    /// Where the guest's stack was left: an address, or 0.
+    stack: AtomicUsize,
+    /// Where the guest's store is: an address, or 0.
+    store: AtomicUsize,
     /// Why the future is about to return `Pending`, if it said so: a [`Cause`].
     cause: AtomicU8,
     /// Whether a host function has charged something, or has been `Pending`, since the hook last settled up.
@@ -78,6 +83,25 @@ impl Meter {
             self.cause.store(Cause::UNSAID.0, Ordering::Relaxed);
         }
         Cause(cause)
+    }
+
+    /// The memory that the task's next slice will touch first. The numbers of lines are what a switch was seen to touch (`docs/benchmarks.md`);
+    /// wrong ones would cost time, and nothing else.
+    #[inline(always)]
+    pub(crate) fn footprint(&self) -> [Lines; 2] {
+        let [stack, store] = [&self.stack, &self.store].map(|address| address.load(Ordering::Relaxed));
+        [Lines::around(stack, -2, 13), Lines::around(store, -5, 7)]
+    }
+
+    /// Says where the guest's store is.
+    pub(crate) fn set_store(&self, address: usize) {
+        self.store.store(address, Ordering::Relaxed);
+    }
+
+    /// Says where the guest's stack is left.
+    #[inline(always)]
+    pub(crate) fn set_stack(&self, address: usize) {
+        self.stack.store(address, Ordering::Relaxed);
     }
 
     /// Makes the mailbox of an inspectable task.

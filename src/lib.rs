@@ -6,6 +6,7 @@ pub mod budget;
 pub mod clock;
 pub mod costs;
 pub mod error;
+mod near;
 pub mod reason;
 mod sync;
 pub mod unit;

@@ -30,6 +30,7 @@ use crate::account::{Account, Allowance};
 use crate::error::Error;
 use crate::join::{Ending, Join};
 use crate::ledger::{Last, Ledger, Meter, Tally};
+use crate::near::Fetch;
 use crate::outcome::Outcome;
 use crate::reason::{BlockedOn, Param, Params};
 use crate::signal::{Signal, WakeList};
@@ -65,8 +66,8 @@ pub struct Task {
     params: Params,
     /// Whether the outcome is dropped as soon as there is one.
     detached: bool,
-    /// Whether it is a guest's call, which can be made inspectable.
-    guest: bool,
+    /// Whether it is a guest's call, which can be made inspectable; and what brings its memory near.
+    guest: Option<Fetch>,
     /// Whether it calls its host, and can wait for it.
     reach: Reach,
     /// Who waits for its end.
@@ -119,7 +120,7 @@ impl Task {
     }
 
     /// A task from the future of a guest's call, which answers at the meter's mailbox if there is one.
-    pub(crate) fn from_guest<F>(reach: Reach, make: impl FnOnce(Arc<Meter>) -> F) -> Task
+    pub(crate) fn from_guest<F>(reach: Reach, fetch: Fetch, make: impl FnOnce(Arc<Meter>) -> F) -> Task
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
@@ -129,7 +130,7 @@ impl Task {
             }
             make(meter)
         };
-        Task { guest: true, reach, ..Task::from_future(make) }
+        Task { guest: Some(fetch), reach, ..Task::from_future(make) }
     }
 
     /// A task that cannot be spawned, and why.
@@ -146,7 +147,7 @@ impl Task {
             start: Fuel::ZERO,
             params: Params::default(),
             detached: false,
-            guest: false,
+            guest: None,
             reach: Reach::Nothing,
             join: None,
             label: 0,
@@ -203,7 +204,7 @@ impl Task {
     /// A switch of an inspectable task takes a little longer (`docs/control.md`); what it uses and how it runs is the same. It is for calls of guests; a
     /// future of the host's has no memory to show, and stays as it is.
     pub fn inspectable(self) -> Task {
-        if let (true, Ok((_, meter))) = (self.guest, &self.body) {
+        if let (Some(_), Ok((_, meter))) = (self.guest, &self.body) {
             meter.open_mailbox();
         }
         self
@@ -214,6 +215,11 @@ impl Task {
     pub fn label(mut self, label: u64) -> Task {
         self.label = label;
         self
+    }
+
+    /// What brings its memory near, if that is known.
+    pub(crate) fn fetch(&self) -> Option<Fetch> {
+        self.guest
     }
 
     /// The task, at whose end those are woken who wait for it.

@@ -22,6 +22,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     /// What was wrong with the call that the task was made from (see [`Module::call`](crate::Module::call)), [`ErrorKind::NoSuchGroup`], or
     /// [`ErrorKind::Refused`] by the policy. Nothing has changed then.
     pub fn spawn(&mut self, task: Task) -> Result<TaskId> {
+        self.fetch = task.fetch().unwrap_or(self.fetch);
         let mut live = task.into_live(self.totals.spawned, self.now)?;
         let params = live.params();
         if let Some(group) = params.group {

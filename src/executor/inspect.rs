@@ -120,24 +120,28 @@ mod tests {
 
     /// An executor with one such guest, which has had its first slice. In a slice it returns if it finds a command, and else stays.
     fn parked(guest: Guest) -> (Executor, TaskId) {
-        let task = Task::from_guest(crate::task::Reach::Nothing, move |meter| {
-            let mut seen = 0;
-            poll_fn(move |_| {
-                let mailbox = meter.mailbox().expect("it is inspectable");
-                mailbox.park();
-                if meter.slice() != seen {
-                    seen = meter.slice();
-                    let late = mailbox.has_command();
-                    return if late { Poll::Ready(Outcome::Exited(1)) } else { Poll::Pending };
-                }
-                match guest {
-                    Guest::Ignores => {}
-                    Guest::Panics => panic!("no"),
-                    Guest::Says(size) => mailbox.give(Ok(Answer::Size(size))),
-                }
-                Poll::Pending
-            })
-        });
+        let task = Task::from_guest(
+            crate::task::Reach::Nothing,
+            |_| {},
+            move |meter| {
+                let mut seen = 0;
+                poll_fn(move |_| {
+                    let mailbox = meter.mailbox().expect("it is inspectable");
+                    mailbox.park();
+                    if meter.slice() != seen {
+                        seen = meter.slice();
+                        let late = mailbox.has_command();
+                        return if late { Poll::Ready(Outcome::Exited(1)) } else { Poll::Pending };
+                    }
+                    match guest {
+                        Guest::Ignores => {}
+                        Guest::Panics => panic!("no"),
+                        Guest::Says(size) => mailbox.give(Ok(Answer::Size(size))),
+                    }
+                    Poll::Pending
+                })
+            },
+        );
         let policy: Box<dyn Policy> = Box::new(crate::policy::RoundRobin::new(crate::unit::Fuel(1)));
         let mut sched = Executor::builder().policy(policy).build();
         let id = sched.spawn(task.inspectable()).unwrap();

@@ -92,6 +92,7 @@ pub(super) fn new_store<D: Send + 'static>(engine: &super::Engine, data: D, limi
 pub(super) fn begin<D: 'static>(store: &mut Store<HostState<D>>, meter: Arc<Meter>) -> wasmtime::Result<()> {
     let (slice, grant) = (meter.slice(), meter.grant().max(Fuel(1)));
     let state = store.data_mut();
+    meter.set_store((&raw const *state).addr());
     state.meter = meter;
     state.left_in = slice;
     state.interval = grant;
@@ -133,7 +134,9 @@ pub(super) fn on_event<D: 'static>(mut cx: StoreContextMut<'_, HostState<D>>, ev
     match event {
         CallHook::CallingHost => {
             let left = cx.get_fuel()?;
+            let here = 0_u8;
             let state = cx.data_mut();
+            state.meter.set_stack((&raw const here).addr());
             state.left_in = state.meter.slice();
             state.meter.record(Fuel(TANK - left.min(TANK)));
         }

@@ -16,6 +16,7 @@ use super::exports::{Exports, no_such_global, no_such_memory};
 use super::hook::{self, HostState};
 use super::module::Module;
 use super::program::{Guest, Program};
+use super::sys;
 use crate::error::{Error, ErrorKind, Result};
 use crate::outcome::Outcome;
 use crate::task::Task;
@@ -139,7 +140,7 @@ impl<D: Send + 'static> Instance<D> {
             Err(error) => return Task::from_error(error),
         };
         let (program, warm) = (self.program.clone(), self.warm);
-        Task::from_guest(self.program.reach(), move |meter| async move {
+        Task::from_guest(self.program.reach(), sys::fetch, move |meter| async move {
             lease.whole = warm;
             let guest = match lease.take() {
                 State::New(data) => program.start(data, &meter).await.map(Box::new),

@@ -12,6 +12,7 @@
 //! | `hook` | the exact ledger: fuel read and granted at every switch |
 //! | `inspect` | the hook of a task that can be asked while it is suspended |
 //! | `exports` | memories and globals, read and written by the host |
+//! | `sys` | what only the system or the processor can do |
 //! | `limits` | memory, tables and instances of a task |
 //! | `wasi` | WASI preview 1 |
 //!
@@ -30,6 +31,7 @@ mod program;
 #[cfg(feature = "host")]
 pub mod sched;
 mod signature;
+mod sys;
 #[cfg(feature = "wasi")]
 pub mod wasi;
 

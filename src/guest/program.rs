@@ -6,6 +6,7 @@ use super::instance::Instance;
 use super::limits::Limits;
 use super::module::Module;
 use super::signature::{escape, from_wasmtime, to_wasmtime};
+use super::sys;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Meter;
 use crate::outcome::{Outcome, Trap};
@@ -92,7 +93,7 @@ impl<D: Send + 'static> Program<D> {
             Err(error) => return Task::from_error(error),
         };
         let program = self.clone();
-        Task::from_guest(self.reach, move |meter| async move {
+        Task::from_guest(self.reach, sys::fetch, move |meter| async move {
             match program.start(data, &meter).await {
                 Ok(mut guest) => guest.call(program.module(), &entry).await,
                 Err(outcome) => outcome,

@@ -42,6 +42,9 @@ use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
 use crate::unit::{Fuel, GroupId, TaskId};
 use std::time::Duration;
 
+/// No task's index, in [`Policy::upcoming`].
+pub const NOBODY: u32 = u32::MAX;
+
 /// What a policy decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -131,6 +134,15 @@ pub trait Policy: Send {
     /// Decides who runs next. O(1) or O(log n) in the number of tasks, for policies that mean to serve many.
     fn pick(&mut self, now: Fuel) -> Pick;
 
+    /// Who will be picked next, and after that, and after that, as far as it is known: [`TaskId::index`] of each, or [`NOBODY`].
+    ///
+    /// With many tasks the executor asks after each pick, to bring near what those will touch; nothing else comes of it. So it has to be quick, it
+    /// may be wrong, and a policy that cannot say does without.
+    #[inline(always)]
+    fn upcoming(&self) -> [u32; 3] {
+        [NOBODY; 3]
+    }
+
     /// The running task used this much fuel, and its slice ended so. After `Preempted` and `Yielded` the task is ready again,
     /// after `Blocked` it waits for `ready`, after `Ended` it waits for `leave`.
     ///
@@ -181,6 +193,9 @@ impl<P: Policy + ?Sized> Policy for Box<P> {
     }
     fn pick(&mut self, now: Fuel) -> Pick {
         (**self).pick(now)
+    }
+    fn upcoming(&self) -> [u32; 3] {
+        (**self).upcoming()
     }
     fn charge(&mut self, id: TaskId, used: Fuel, end: SliceEnd) {
         (**self).charge(id, used, end);

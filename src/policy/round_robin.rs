@@ -22,7 +22,7 @@
 //! next round go through a second queue. The others (debts of many sizes, ready in the middle of a round) go through a tree:
 //! O(log n), whatever the debt.
 
-use super::{Pick, Policy, Run, refuse, refuse_param};
+use super::{NOBODY, Pick, Policy, Run, refuse, refuse_param};
 use crate::error::{Error, Result};
 use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
 use crate::unit::{Fuel, TaskId};
@@ -31,9 +31,6 @@ use std::collections::BTreeMap;
 
 /// Quanta are at most this, so that a balance and a quantum add up without overflow.
 const LARGEST_QUANTUM: u64 = 1 << 62;
-
-/// No task's index.
-const NOBODY: u32 = u32::MAX;
 
 /// The policy `round-robin`: deficit round robin, charged by exact fuel.
 ///
@@ -381,6 +378,15 @@ impl Policy for RoundRobin {
     }
 
     #[inline(always)]
+    fn upcoming(&self) -> [u32; 3] {
+        let after = |index: u32| self.tasks.get(index as usize).map_or(NOBODY, |task| task.next);
+        // Those of the other two queues are few.
+        let next = self.queue.first;
+        let second = after(next);
+        [next, second, after(second)]
+    }
+
+    #[inline(always)]
     fn charge(&mut self, id: TaskId, used: Fuel, end: SliceEnd) {
         let task = &mut self.tasks[id.index()];
         // Cannot overflow: whoever runs has a balance of at least 1.
@@ -437,6 +443,25 @@ fn refuse_quantum() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn upcoming_are_those_who_are_picked() {
+        for (tasks, used) in [(5, 10), (5, 1), (5, 25), (5, 10), (2, 10), (1, 10)] {
+            let mut policy = ready(tasks, 10);
+            let Pick::Run(run) = policy.pick(Fuel::ZERO) else { panic!("nobody is ready") };
+            let mut picked = [NOBODY; 3];
+            let upcoming = policy.upcoming();
+            for index in &mut picked {
+                *index = policy.queue.pop_first(&policy.tasks).unwrap_or(NOBODY);
+            }
+            assert_eq!(upcoming, picked);
+            // Back to where they were, in front.
+            for index in picked.into_iter().rev().filter(|index| *index != NOBODY) {
+                policy.queue.push_first(&mut policy.tasks, index);
+            }
+            policy.charge(run.id, Fuel(used), SliceEnd::Preempted);
+        }
+    }
 
     /// A policy with `n` ready tasks.
     fn ready(n: u32, quantum: u64) -> RoundRobin {

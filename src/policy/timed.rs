@@ -121,6 +121,10 @@ impl<P: Policy> Policy for Timed<P> {
         pick
     }
 
+    fn upcoming(&self) -> [u32; 3] {
+        self.inner.upcoming()
+    }
+
     fn charge(&mut self, id: TaskId, used: Fuel, end: SliceEnd) {
         let (grant, since) = self.running;
         let took = self.clock.now().saturating_sub(since);
