@@ -28,7 +28,7 @@
 //! the other, O(levels), and counts up an epoch: a task whose epoch is old is on level 0 with a whole allotment, whatever its row
 //! says, until the row is next looked at. So a boost of 100,000 tasks costs what a boost of 10 does.
 
-use super::{Pick, Policy, Run, Table, refuse, refuse_param};
+use super::{Pick, Policy, Run, Table, refuse, refuse_param, slot_of};
 use crate::error::{Error, Result};
 use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
 use crate::unit::{Fuel, TaskId};
@@ -307,6 +307,14 @@ impl Policy for Mlfq {
             row.rest = row.allotment(level).saturating_sub(row.used).max(1);
         }
         Pick::Run(Run { id, grant: Fuel(row.rest), why })
+    }
+
+    fn upcoming(&self) -> [u32; 3] {
+        // Of those on the highest level.
+        let first = self.ready.get(self.occupied.trailing_zeros() as usize).and_then(|list| list.first);
+        let after = |id: Option<TaskId>| id.and_then(|id| self.tasks[id].next);
+        let second = after(first);
+        [first, second, after(second)].map(slot_of)
     }
 
     fn charge(&mut self, id: TaskId, used: Fuel, end: SliceEnd) {

@@ -181,6 +181,11 @@ pub trait Policy: Send {
     }
 }
 
+/// A task as [`Policy::upcoming`] names it.
+fn slot_of(id: Option<TaskId>) -> u32 {
+    id.map_or(NOBODY, |id| id.index() as u32)
+}
+
 impl<P: Policy + ?Sized> Policy for Box<P> {
     fn name(&self) -> &'static str {
         (**self).name()

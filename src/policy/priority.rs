@@ -28,7 +28,7 @@
 //!
 //! **Cost.** O(log n) for a pick and for a charge.
 
-use super::{Pick, Policy, ReadyQueue, Run, Table, refuse, refuse_param};
+use super::{Pick, Policy, ReadyQueue, Run, Table, refuse, refuse_param, slot_of};
 use crate::error::{Error, Result};
 use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
 use crate::unit::{Fuel, TaskId};
@@ -277,6 +277,10 @@ impl Policy for Priority {
         let level = u32::from(priority);
         let why = if highest > Some(level) { PickReason::Aged } else { PickReason::Level(level) };
         Pick::Run(Run { id, grant, why })
+    }
+
+    fn upcoming(&self) -> [u32; 3] {
+        self.ready.first_three().map(slot_of)
     }
 
     fn charge(&mut self, id: TaskId, used: Fuel, end: SliceEnd) {

@@ -132,6 +132,20 @@ impl<K: Ord + Copy> ReadyQueue<K> {
         self.heap.first().copied()
     }
 
+    /// The first three tasks, in their order. What [`Policy::upcoming`](super::Policy::upcoming) asks for, found in the first seven entries.
+    #[must_use]
+    pub fn first_three(&self) -> [Option<TaskId>; 3] {
+        let earlier = |a: usize, b: usize| match (self.heap.get(a), self.heap.get(b)) {
+            (Some(one), Some(other)) if other.0 < one.0 => b,
+            (None, _) => b,
+            _ => a,
+        };
+        let second = earlier(1, 2);
+        let children = earlier(2 * second + 1, 2 * second + 2);
+        let third = earlier(3 - second, children);
+        [0, second, third].map(|position| self.heap.get(position).map(|(_, id)| *id))
+    }
+
     /// The key of a task that is in here.
     #[must_use]
     pub fn key(&self, id: TaskId) -> Option<K> {
@@ -259,6 +273,9 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(queue.len(), model.len());
+                let keys = queue.first_three().map(|id| id.and_then(|id| queue.key(id)));
+                let mut first = model.iter().map(|(key, _)| *key);
+                prop_assert_eq!(keys, [first.next(), first.next(), first.next()]);
                 for (key, id) in &model {
                     prop_assert_eq!(queue.key(*id), Some(*key));
                 }

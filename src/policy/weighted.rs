@@ -42,7 +42,7 @@
 //!
 //! **Cost.** O(log n) in the contestants of a level; for a task in a group once in the group and once among the groups.
 
-use super::{Pick, Policy, ReadyQueue, Run, Table, refuse, refuse_param};
+use super::{Pick, Policy, ReadyQueue, Run, Table, refuse, refuse_param, slot_of};
 use crate::error::{Error, Result};
 use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
 use crate::unit::{Fuel, GroupId, TaskId};
@@ -316,6 +316,15 @@ impl Policy for Weighted {
             Some(Contestant::Task(id)) => Pick::Run(Run { id, grant: self.tasks[id].quantum, why: PickReason::Behind }),
             _ => Pick::Empty,
         }
+    }
+
+    fn upcoming(&self) -> [u32; 3] {
+        // Of the tasks that are in no group.
+        let task = |seat: TaskId| match self.top.seats[seat.index()].who {
+            Contestant::Task(id) => Some(id),
+            Contestant::Group(_) => None,
+        };
+        self.top.ready.first_three().map(|seat| slot_of(seat.and_then(task)))
     }
 
     #[inline]
