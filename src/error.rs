@@ -117,6 +117,12 @@ pub enum ErrorKind {
         /// Which setting, and why.
         message: String,
     },
+    /// There is no stack for the task: the process has used up one of its limits. It is what the task ends with, as
+    /// [`Outcome::Failed`](crate::Outcome::Failed); the others go on.
+    NoStack {
+        /// Which limit.
+        message: String,
+    },
     /// There is no such task, or its outcome has been taken.
     NoSuchTask(TaskId),
     /// The task has ended.
@@ -320,6 +326,7 @@ impl ErrorKind {
             ErrorKind::Definition { name, message } => write!(f, "cannot define {name}: {message}"),
             ErrorKind::Wasi { message } => write!(f, "WASI: {message}"),
             ErrorKind::Engine { message } => write!(f, "cannot set up the engine: {message}"),
+            ErrorKind::NoStack { message } => write!(f, "no stack for another task: {message}"),
             ErrorKind::NoSuchTask(id) => {
                 write!(f, "there is no task {id}, or its outcome has been taken")
             }

@@ -742,7 +742,12 @@ impl<P: Policy, O> fmt::Debug for Executor<P, O> {
     }
 }
 
-/// What an idle task costs of the executor's memory, beside its future.
+impl<P, O> Executor<P, O> {
+    /// Bytes that an executor has for each task that is there at once, beside the task's future and meter, and the policy's part.
+    pub const BYTES_A_TASK: usize = size_of::<Slot>();
+}
+
+/// Two lines of the cache.
 const _: () = assert!(size_of::<Slot>() <= 128);
 
 /// An executor moves between threads, tasks and all, as long as policy and observer do.

@@ -43,3 +43,4 @@ pub use limits::Limits;
 pub use module::{Import, Module};
 pub use program::{Exit, Program};
 pub use signature::Signature;
+pub use sys::Guard;

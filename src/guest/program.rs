@@ -94,7 +94,8 @@ impl<D: Send + 'static> Program<D> {
         };
         let program = self.clone();
         Task::from_guest(self.reach, sys::fetch, move |meter| async move {
-            match program.start(data, &meter).await {
+            // Boxed: what making an instance takes is not part of the task for the rest of its life.
+            match Box::pin(program.start(data, &meter)).await {
                 Ok(mut guest) => guest.call(program.module(), &entry).await,
                 Err(outcome) => outcome,
             }
@@ -215,7 +216,7 @@ async fn initialize<D: Send + 'static>(
 
 /// The outcome of a guest that did not get as far as its call: trapped if it was its own code that failed, else never started.
 fn not_started(module: &str, error: &wasmtime::Error) -> Outcome {
-    if error.is::<Exit>() || error.is::<wasmtime::Trap>() || error.is::<WasmBacktrace>() {
+    if error.is::<sys::NoStack>() || error.is::<Exit>() || error.is::<wasmtime::Trap>() || error.is::<WasmBacktrace>() {
         return ended_by(error);
     }
     Outcome::Failed(Error::from(ErrorKind::Instantiation {
@@ -228,6 +229,9 @@ fn not_started(module: &str, error: &wasmtime::Error) -> Outcome {
 pub(super) fn ended_by(error: &wasmtime::Error) -> Outcome {
     if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
         return Outcome::Exited(*code);
+    }
+    if let Some(sys::NoStack(message)) = error.downcast_ref() {
+        return Outcome::Failed(ErrorKind::NoStack { message: message.clone() }.into());
     }
     let message = match error.downcast_ref::<wasmtime::Trap>() {
         // The tank is empty. Whether that was the task's budget is the executor's to say.

@@ -216,6 +216,9 @@ impl Queue {
 }
 
 impl RoundRobin {
+    /// Bytes that it has for each task that is there at once.
+    pub const BYTES_A_TASK: usize = size_of::<Task>();
+
     /// Round robin with this much fuel a turn; a quantum of 0 is taken as 1, because a slice cannot be empty.
     #[must_use]
     pub fn new(quantum: Fuel) -> RoundRobin {
@@ -427,7 +430,7 @@ impl Policy for RoundRobin {
     }
 }
 
-/// What a task costs of the policy's memory.
+/// With the executor's part it is 200 bytes a task.
 const _: () = assert!(size_of::<Task>() <= 72);
 
 /// The slot of a task, as the queue keeps it.

@@ -4,6 +4,7 @@ mod allocation;
 #[cfg(feature = "host")]
 mod channels;
 mod control;
+mod dense;
 mod executor;
 mod fairness;
 mod guests;

@@ -69,8 +69,25 @@ Examples:
 Exit codes: 0 compared; 1 not every policy took every task, or a module could not be loaded; 2 the
 command line or the plan is wrong, and nothing ran; 130 interrupted.";
 
+/// The examples of `sched bench`, and what it measures.
+const BENCH_EXAMPLES: &str = "\
+All tasks are spawned and run to their first suspension, then preempted ten times more, then run to
+their ends; each must return the right number. Memory is the process's resident set with its page
+tables (Linux).
+
+Examples:
+  sched bench --density 100_000
+  sched bench --density 1_000_000             takes 10 GiB, and a minute
+  sched bench --density 10_000 --memory --format json | jq .task
+
+Exit codes: 0 all tasks returned what they should; 1 some did not; 2 the command line is wrong, or
+not so many tasks were to be had, and what was used up is said.";
+
 /// What is said where words for a program go with more than one.
 const MANY_FOR_ARGV: &str = "what is behind -- goes with exactly one TASK; a plan gives each its own, with `argv`";
+
+/// The most tasks that `sched bench --density` takes.
+const MOST_AT_ONCE: u64 = 100_000_000;
 
 /// Above what concerns WASI programs, in the help texts.
 const WASI: &str = "WASI programs";
@@ -129,6 +146,29 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Run the same tasks under several policies, and compare how they fared
     Compare(CompareArgs),
+    /// Measure how many suspended modules fit in one process, and what each costs
+    Bench(DensityArgs),
+}
+
+/// `sched bench`.
+#[derive(Debug, Args)]
+#[command(after_help = BENCH_EXAMPLES, max_term_width = 100)]
+pub(crate) struct DensityArgs {
+    /// So many modules, each suspended in the middle of a loop, all at once
+    #[arg(long, value_name = "N", value_parser = tasks)]
+    pub(crate) density: u64,
+
+    /// Give each module a memory of 64 KiB, and let it touch a page of that
+    #[arg(long)]
+    pub(crate) memory: bool,
+
+    /// Stack that a guest may use. Less of it makes page tables smaller
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = stack)]
+    pub(crate) max_stack: usize,
+
+    /// Show the results as a table or as JSON
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
 }
 
 /// `sched run`.
@@ -345,6 +385,12 @@ impl RunArgs {
 fn fuel(text: &str) -> Result<u64, String> {
     let allowed = || format!("it takes a whole number from 1 to {MOST_FUEL}, such as 10_000");
     units::whole(text).filter(|n| (1..=MOST_FUEL).contains(n)).ok_or_else(allowed)
+}
+
+/// A number of tasks.
+fn tasks(text: &str) -> Result<u64, String> {
+    let allowed = || format!("it takes a whole number from 1 to {MOST_AT_ONCE}, such as 100_000");
+    units::whole(text).filter(|n| (1..=MOST_AT_ONCE).contains(n)).ok_or_else(allowed)
 }
 
 /// A variable of the environment.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! args (as typed) ─► plan (what to run) ─► jobs (loaded and checked) ─┬─► run, replay ─► report (table or JSON)
-//!                └─► bench (the demo's modules, measured)             └─► compare (once for each policy)
+//!                ├─► bench (the demo's modules, measured)             └─► compare (once for each policy)
+//!                └─► density (so many modules suspended at once)
 //! ```
 //!
 //! Exit codes: 0, every task returned, exited with 0, or was stopped by a limit of the run; 1, some task did not; 2, the command line
@@ -11,6 +12,7 @@
 mod args;
 mod bench;
 mod compare;
+mod density;
 mod health;
 mod job;
 mod log;
@@ -52,6 +54,7 @@ fn dispatch(args: TopArgs) -> Result<ExitCode> {
             None => run::run(args.plan()?, args.output, args.record.as_deref()),
         },
         Some(Command::Compare(args)) => compare::compare(args.work.plan()?, &args.policy, args.format),
+        Some(Command::Bench(args)) => density::run(&args, args.format),
         None if args.benchmark => bench::run(args.runs, args.output.format),
         None => run::run(Plan::demo(), args.output, None),
     }

@@ -1,7 +1,5 @@
 //! The processor's instruction that brings a line of memory near.
 
-#![allow(unsafe_code, reason = "the instruction is among the unsafe ones")]
-
 use crate::near::{LINE, Lines};
 
 /// Asks for these lines. What is not memory of this program is passed over by the processor.

@@ -1,0 +1,345 @@
+//! `sched bench --density N`: so many modules, each suspended in the middle of a loop, in one process; what one costs of time and of memory.
+//!
+//! 1. **Spawn**: tasks are spawned and run to their first suspension, in batches, so that both are in the time.
+//! 2. **Switch**: all of them are preempted [`ROUNDS`] times more, round robin.
+//! 3. **End**: each is told by its own argument how far to count, and must return the right number.
+//!
+//! Memory is read from `/proc/self/status` between the phases, page tables included.
+
+use crate::args::{DensityArgs, Format};
+use crate::machine::Machine;
+use crate::output;
+use crate::progress;
+use crate::run::{catch_interrupt, engine_name};
+use anyhow::{Context, Result, bail};
+use fuelsched::policy::RoundRobin;
+use fuelsched::{Budget, Engine, EngineConfig, Executor, Fuel, Module, Outcome, Program, Value};
+use serde::Serialize;
+use std::fs;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Times that each task is preempted, at least.
+const ROUNDS: u64 = 10;
+
+/// Fuel a slice: some rounds of the loop.
+const QUANTUM: Fuel = Fuel(100);
+
+/// Tasks that are spawned at once, before they are run to their first suspension.
+const BATCH: usize = 1_000;
+
+/// A module that counts to its argument and returns where it came to: long enough to be preempted [`ROUNDS`] times, with something to get wrong.
+const COUNT: &str = r#"
+    (module
+      MEMORY
+      (func (export "count") (param $to i32) (result i32) (local $i i32)
+        TOUCH
+        (loop $again
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br_if $again (i32.lt_u (local.get $i) (local.get $to))))
+        (local.get $i)))"#;
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+struct Density {
+    /// The version of this form.
+    schema: u32,
+    /// What ran the guests.
+    engine: String,
+    /// What it ran on.
+    machine: Machine,
+    /// How an overflow of a stack is caught.
+    guard: String,
+    /// Bytes of stack that a guest may use.
+    max_stack: usize,
+    /// Tasks that were suspended at once.
+    tasks: u64,
+    /// Whether each has a memory, one page of which is touched.
+    memory: bool,
+    /// From the spawn to the first suspension, of one task, in nanoseconds.
+    spawn_ns: f64,
+    /// One switch among all of them, in nanoseconds.
+    switch_ns: f64,
+    /// Switches that were measured.
+    switches: u64,
+    /// The fewest times that a task was preempted while all were there.
+    fewest_preemptions: u64,
+    /// Mappings of the process while all were there.
+    mappings: usize,
+    /// Bytes of the process while all were there.
+    resident: Resident,
+    /// Bytes of one task.
+    task: Account,
+    /// From the last switch until all had returned, of one task, in nanoseconds.
+    end_ns: f64,
+    /// Tasks that returned the right number.
+    right: u64,
+}
+
+/// Memory of the process, in bytes.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Resident {
+    /// Pages in memory.
+    pages: u64,
+    /// Page tables.
+    tables: u64,
+}
+
+/// What one task costs, in bytes.
+#[derive(Debug, Serialize)]
+struct Account {
+    /// All of it.
+    all: f64,
+    /// Page tables.
+    tables: f64,
+    /// The stack.
+    stack: f64,
+    /// All else: the store and the instance, the future, the meter, the executor's part, a memory.
+    heap: f64,
+    /// Of that, what the executor and its policy have for the task.
+    executor: u64,
+}
+
+/// Measures, and reports.
+pub(crate) fn run(args: &DensityArgs, format: Format) -> Result<ExitCode> {
+    let interrupted = catch_interrupt()?;
+    let config = EngineConfig::default().max_stack(args.max_stack);
+    let engine = Engine::new(&config)?;
+    let text = match args.memory {
+        true => COUNT.replace("MEMORY", "(memory 1)").replace("TOUCH", "(i32.store (i32.const 0) (i32.const 1))"),
+        false => COUNT.replace("MEMORY", "").replace("TOUCH", ""),
+    };
+    let program = Module::from_bytes(&engine, "count", text)?.program()?;
+    // Once alone, so that what is made once is not on the account of the tasks.
+    Crowd::new(1).all(&program, &interrupted)?;
+    let density = measure(args, &engine, &program, &interrupted)?;
+    output::result(&match format {
+        Format::Json => serde_json::to_string_pretty(&density)? + "\n",
+        Format::Human => density.table(),
+    })?;
+    Ok(ExitCode::from(u8::from(density.right < density.tasks)))
+}
+
+/// The tasks, and what has them.
+struct Crowd {
+    /// How many there are to be.
+    tasks: u64,
+    /// Who runs them.
+    sched: Executor<RoundRobin>,
+}
+
+impl Crowd {
+    /// Nobody yet.
+    fn new(tasks: u64) -> Crowd {
+        Crowd { tasks, sched: Executor::builder().policy(RoundRobin::new(QUANTUM)).build() }
+    }
+
+    /// How far the task counts: far enough for its preemptions, and not all alike.
+    fn goal(index: u64) -> i32 {
+        let rounds = (ROUNDS + 4) * QUANTUM.0 / 8;
+        (rounds + index % 64) as i32
+    }
+
+    /// Spawns all, and runs each to its first suspension.
+    fn spawn(&mut self, program: &Program, interrupted: &AtomicBool) -> Result<Duration> {
+        let bar = progress::bar(self.tasks, "spawning");
+        let mut time = Duration::ZERO;
+        let mut spawned = 0;
+        while spawned < self.tasks {
+            check(interrupted)?;
+            let batch = (self.tasks - spawned).min(BATCH as u64);
+            let began = Instant::now();
+            for index in spawned..spawned + batch {
+                self.sched.spawn(program.call((), "count", &[Value::I32(Crowd::goal(index))]))?;
+            }
+            // The new ones come first in the next round; a task whose stack is not to be had ends in its first slice.
+            self.sched.run_for(Budget::polls(batch));
+            time += began.elapsed();
+            spawned += batch;
+            if self.sched.live() as u64 != spawned {
+                bail!("{} of {spawned} tasks: {}", spawned - self.sched.live() as u64, self.failure());
+            }
+            bar.set_position(spawned);
+        }
+        bar.finish_and_clear();
+        Ok(time)
+    }
+
+    /// Why a task has ended.
+    fn failure(&mut self) -> String {
+        self.sched.take_ended().first().map_or_else(String::new, |ended| ended.outcome.to_string())
+    }
+
+    /// Preempts all of them, so many times each.
+    fn switch(&mut self, rounds: u64, interrupted: &AtomicBool) -> Result<Duration> {
+        let bar = progress::bar(rounds, "switching");
+        let began = Instant::now();
+        for _ in 0..rounds {
+            check(interrupted)?;
+            self.sched.run_for(Budget::polls(self.tasks));
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(began.elapsed())
+    }
+
+    /// Lets all of them come to their end; says how many returned what they should.
+    fn end(&mut self, interrupted: &AtomicBool) -> Result<(Duration, u64)> {
+        let began = Instant::now();
+        let mut right = 0;
+        while self.sched.live() > 0 {
+            check(interrupted)?;
+            self.sched.run_for(Budget::polls(1 << 20));
+            let is_right = |ended: &fuelsched::Ended| matches!(&ended.outcome, Outcome::Returned(values) if values[..] == [Value::I32(Crowd::goal(ended.spawn_index))]);
+            right += self.sched.take_ended().iter().filter(|ended| is_right(ended)).count() as u64;
+        }
+        Ok((began.elapsed(), right))
+    }
+
+    /// The fewest preemptions that a task has had.
+    fn fewest_preemptions(&self) -> u64 {
+        let ids = (0..self.tasks).map(|index| fuelsched::TaskId::new(index as u32, 0));
+        ids.filter_map(|id| self.sched.ledger(id)).map(|ledger| ledger.preempted).min().unwrap_or(0)
+    }
+
+    /// All of it, unmeasured.
+    fn all(mut self, program: &Program, interrupted: &AtomicBool) -> Result<()> {
+        self.spawn(program, interrupted)?;
+        self.switch(1, interrupted)?;
+        self.end(interrupted)?;
+        Ok(())
+    }
+}
+
+/// Goes through the phases.
+fn measure(args: &DensityArgs, engine: &Engine, program: &Program, interrupted: &AtomicBool) -> Result<Density> {
+    let mut crowd = Crowd::new(args.density);
+    let before = Resident::now()?;
+    let stacks_before = stacks();
+    let spawn = crowd.spawn(program, interrupted)?;
+    let switch = crowd.switch(ROUNDS, interrupted)?;
+    let resident = Resident::now()?;
+    let (stacks, mappings, fewest_preemptions) =
+        (stacks().saturating_sub(stacks_before), mappings()?, crowd.fewest_preemptions());
+    let (end, right) = crowd.end(interrupted)?;
+    let each = |bytes: u64| bytes as f64 / args.density as f64;
+    let ns = |time: Duration, times: u64| time.as_nanos() as f64 / times as f64;
+    let [pages, tables] =
+        [resident.pages - before.pages.min(resident.pages), resident.tables - before.tables.min(resident.tables)];
+    Ok(Density {
+        schema: 1,
+        engine: engine_name(),
+        machine: Machine::here(),
+        guard: engine.stack_guard().map_or_else(|| "Wasmtime's".into(), |guard| guard.to_string()),
+        max_stack: args.max_stack,
+        tasks: args.density,
+        memory: args.memory,
+        spawn_ns: ns(spawn, args.density),
+        switch_ns: ns(switch, ROUNDS * args.density),
+        switches: ROUNDS * args.density,
+        fewest_preemptions,
+        mappings,
+        resident,
+        task: Account {
+            all: each(pages + tables),
+            tables: each(tables),
+            stack: each(stacks),
+            heap: each(pages.saturating_sub(stacks)),
+            executor: (Executor::<RoundRobin>::BYTES_A_TASK + RoundRobin::BYTES_A_TASK) as u64,
+        },
+        end_ns: ns(end, args.density),
+        right,
+    })
+}
+
+/// Stops where the user has said so.
+fn check(interrupted: &AtomicBool) -> Result<()> {
+    match interrupted.load(Ordering::Relaxed) {
+        true => bail!("interrupted before all tasks were measured"),
+        false => Ok(()),
+    }
+}
+
+impl Resident {
+    /// As it is now.
+    fn now() -> Result<Resident> {
+        let status = fs::read_to_string("/proc/self/status")
+            .context("memory is read from /proc/self/status, which is Linux's")?;
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            line.trim_start_matches(':').trim_end_matches("kB").trim().parse::<u64>().unwrap_or(0) * 1024
+        };
+        Ok(Resident { pages: field("VmRSS"), tables: field("VmPTE") })
+    }
+}
+
+/// Bytes of stacks in memory: of the mappings that are not to have huge pages, which only those are that stacks are cut from.
+fn stacks() -> u64 {
+    let maps = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    let (mut rss, mut bytes) = (0, 0);
+    for line in maps.lines() {
+        if let Some(size) = line.strip_prefix("Rss:") {
+            rss = size.trim_end_matches("kB").trim().parse().unwrap_or(0) * 1024;
+        } else if line.starts_with("VmFlags:") && line.split(' ').any(|flag| flag == "nh") {
+            bytes += rss;
+        }
+    }
+    bytes
+}
+
+/// How many mappings the process has.
+fn mappings() -> Result<usize> {
+    Ok(fs::read_to_string("/proc/self/maps")
+        .context("mappings are read from /proc/self/maps, which is Linux's")?
+        .lines()
+        .count())
+}
+
+impl Density {
+    /// The report for people.
+    fn table(&self) -> String {
+        let gib = |bytes: u64| format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30));
+        let kib = |bytes: f64| format!("{:.2} KiB", bytes / 1024.0);
+        let with = if self.memory { ", each with a memory of which a page is touched" } else { "" };
+        let all = self.resident.pages + self.resident.tables;
+        let rows = [
+            ("suspended at once", format!("{} tasks{with}", Fuel(self.tasks))),
+            ("spawn to first suspension", format!("{:.2} µs a task", self.spawn_ns / 1e3)),
+            ("context switch", format!("{:.0} ns, of {}", self.switch_ns, Fuel(self.switches))),
+            ("preempted each, at least", format!("{} times", self.fewest_preemptions)),
+            ("memory of the process", format!("{}, page tables included ({})", gib(all), gib(self.resident.tables))),
+            (
+                "memory of a task",
+                format!(
+                    "{}: {} store, instance and all else, {} stack, {} page tables",
+                    kib(self.task.all),
+                    kib(self.task.heap),
+                    kib(self.task.stack),
+                    kib(self.task.tables)
+                ),
+            ),
+            ("of that, executor and policy", format!("{} bytes", self.task.executor)),
+            ("mappings", self.mappings.to_string()),
+            (
+                "end",
+                format!(
+                    "{:.2} µs a task; {} of {} returned what they should",
+                    self.end_ns / 1e3,
+                    Fuel(self.right),
+                    Fuel(self.tasks)
+                ),
+            ),
+        ];
+        let rows = rows.map(|(what, value)| vec![what.to_string(), value]);
+        let footer = format!(
+            "stacks of {} KiB for the guest, guarded by {}; quantum {}\n{}; {}\n",
+            self.max_stack / 1024,
+            self.guard,
+            QUANTUM,
+            self.engine,
+            self.machine.line()
+        );
+        output::table(&["what", "measured"], rows, &[]) + &footer
+    }
+}
