@@ -25,6 +25,8 @@ pub struct EngineConfig {
     metering: bool,
     /// Where instances and stacks come from.
     allocation: Allocation,
+    /// Where memories come from.
+    memories: Memories,
 }
 
 /// Where the memory of instances and their stacks comes from.
@@ -46,6 +48,18 @@ pub enum Allocation {
     },
 }
 
+/// How much address space a memory has, and who keeps its bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Memories {
+    /// 4 GiB and a guard for each, so that guests need not check bounds: fast, and some 30,000 fit a process.
+    #[default]
+    Reserved,
+    /// Little more than it has, so that a million fit; guests check bounds, and are slower for it (`docs/density.md`). Not with [`Allocation::Pooling`],
+    /// whose memories are as it says.
+    Dense,
+}
+
 impl Default for EngineConfig {
     fn default() -> EngineConfig {
         EngineConfig {
@@ -53,6 +67,7 @@ impl Default for EngineConfig {
             parallel_compilation: false,
             metering: true,
             allocation: Allocation::Dense,
+            memories: Memories::Reserved,
         }
     }
 }
@@ -87,6 +102,13 @@ impl EngineConfig {
         self
     }
 
+    /// How much address space each memory has: [`Memories::Reserved`], unless set.
+    #[must_use]
+    pub fn memories(mut self, memories: Memories) -> EngineConfig {
+        self.memories = memories;
+        self
+    }
+
     /// The same in Wasmtime's terms.
     fn to_wasmtime(&self) -> wasmtime::Config {
         let mut config = wasmtime::Config::new();
@@ -110,6 +132,8 @@ impl EngineConfig {
                 .total_stacks(tasks)
                 .max_memory_size(max_memory);
             config.allocation_strategy(pool);
+        } else if self.memories == Memories::Dense {
+            sys::give_memories(&mut config);
         }
         config
     }

@@ -35,7 +35,7 @@ mod sys;
 #[cfg(feature = "wasi")]
 pub mod wasi;
 
-pub use engine::{Allocation, Engine, EngineConfig, WASMTIME_VERSION};
+pub use engine::{Allocation, Engine, EngineConfig, Memories, WASMTIME_VERSION};
 pub use hook::HostState;
 pub use host::{Linker, UnknownImports};
 pub use instance::Instance;

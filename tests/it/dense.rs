@@ -3,7 +3,7 @@
 #[cfg(feature = "cli")]
 use crate::cli::{command, sched};
 use crate::support::{engine, guest, wat};
-use fuelsched::guest::Allocation;
+use fuelsched::guest::{Allocation, Memories};
 use fuelsched::policy::RoundRobin;
 use fuelsched::{Budget, Engine, EngineConfig, Executor, Fuel, Linker, Module, Value};
 use std::process::Command;
@@ -58,6 +58,73 @@ fn fuel_and_results_are_the_same_whatever_the_allocation() {
     let dense = run(Allocation::Dense);
     assert_eq!(dense, run(Allocation::OnDemand));
     assert_eq!(dense, run(Allocation::Pooling { tasks: 4, max_memory: 1 << 24 }));
+}
+
+/// How `main` of a guest ends with memories of this kind, and what it used.
+fn end_with(memories: Memories, text: &str, args: &[Value]) -> (String, Fuel, bool) {
+    let engine = Engine::new(&EngineConfig::default().memories(memories)).unwrap();
+    let module = Module::from_bytes(&engine, "test.wat", text).unwrap();
+    let mut sched = Executor::builder().policy(RoundRobin::new(Fuel(77))).build();
+    let id = sched.spawn(module.call("main", args)).unwrap();
+    sched.run();
+    let ended = sched.take(id).unwrap();
+    (ended.outcome.to_string(), ended.ledger.used, ended.ledger.exact)
+}
+
+#[test]
+fn dense_memories_change_neither_results_nor_fuel_and_keep_their_bounds() {
+    let read = |name: &str| std::fs::read_to_string(crate::support::guest_path(name)).unwrap();
+    let at = |byte: u32| vec![Value::I32(byte.cast_signed())];
+    let far = r#"(module (memory 1 3) (data (i32.const 65530) "abcdef")
+        (func (export "main") (param $at i32) (result i32)
+          (drop (memory.grow (i32.const 2)))
+          (i32.load offset=4294901760 (local.get $at))))"#;
+    let grown = r#"(module (memory 1) (data (i32.const 7) "x")
+        (func (export "main") (param $pages i32) (result i32 i32)
+          (i32.store8 (i32.const 65535) (i32.const 9))
+          (drop (memory.grow (local.get $pages)))
+          (i32.store8 (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 1)) (i32.const 5))
+          (i32.add (i32.load8_u (i32.const 7)) (i32.load8_u (i32.const 65535)))
+          (i32.load8_u (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 1)))))"#;
+    let mut cases = vec![(read("grow-memory"), at(40)), (read("fill-out-of-bounds"), at(1_000_000))];
+    cases.extend([0, 65_532, 65_533, 65_536, 131_068, u32::MAX].map(|byte| (read("load-out-of-bounds"), at(byte))));
+    cases.extend([0, 1, 65_535, u32::MAX].map(|byte| (far.to_string(), at(byte))));
+    cases.extend([0, 1, 2, 600, 3_000].map(|pages| (grown.to_string(), at(pages))));
+    for (text, args) in cases {
+        let [reserved, dense] = [Memories::Reserved, Memories::Dense].map(|kind| end_with(kind, &text, &args));
+        assert_eq!(dense, reserved, "{args:?} of {text}");
+    }
+}
+
+#[test]
+fn more_memories_than_reservations_of_4_gib_allow_are_there_at_once() {
+    let engine = Engine::new(&EngineConfig::default().memories(Memories::Dense)).unwrap();
+    let text = r#"(module (memory 1) (func (export "main") (param $value i32) (result i32)
+        (i32.store (i32.const 40000) (local.get $value))
+        (loop $again
+          (local.set $value (i32.sub (local.get $value) (i32.const 1)))
+          (br_if $again (local.get $value)))
+        (i32.load (i32.const 40000))))"#;
+    let program = Module::from_bytes(&engine, "memory", text).unwrap().program().unwrap();
+    let tasks = 33_000;
+    let mut sched = Executor::builder().policy(RoundRobin::new(Fuel(50))).build();
+    for index in 0..tasks {
+        sched.spawn(program.call((), "main", &[Value::I32(20 + index)])).unwrap();
+    }
+    sched.run_for(Budget::polls(2 * tasks as u64));
+    assert_eq!(sched.live(), tasks as usize);
+    // Each has its own memory: killing all but a few leaves those whole.
+    for index in 0..tasks {
+        if index % 1_000 != 0 {
+            sched.kill(fuelsched::TaskId::new(index as u32, 0)).unwrap();
+        }
+    }
+    sched.run();
+    let returned: Vec<_> = sched.take_ended().into_iter().filter(|task| task.outcome.is_success()).collect();
+    assert_eq!(returned.len(), 33);
+    for task in returned {
+        assert_eq!(task.outcome.values(), Some(&[Value::I32(20 + task.spawn_index as i32)][..]));
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `sched bench --density N`: so many modules, each suspended in the middle of a loop, in one process; what one costs of time and of memory.
 //!
-//! 1. **Spawn**: tasks are spawned and run to their first suspension, in batches, so that both are in the time.
+//! 1. **Spawn**: all tasks are spawned, and each is run to its first suspension; both are in the time.
 //! 2. **Switch**: all of them are preempted [`ROUNDS`] times more, round robin.
 //! 3. **End**: each is told by its own argument how far to count, and must return the right number.
 //!
@@ -12,6 +12,7 @@ use crate::output;
 use crate::progress;
 use crate::run::{catch_interrupt, engine_name};
 use anyhow::{Context, Result, bail};
+use fuelsched::guest::Memories;
 use fuelsched::policy::RoundRobin;
 use fuelsched::{Budget, Engine, EngineConfig, Executor, Fuel, Module, Outcome, Program, Value};
 use serde::Serialize;
@@ -26,8 +27,8 @@ const ROUNDS: u64 = 10;
 /// Fuel a slice: some rounds of the loop.
 const QUANTUM: Fuel = Fuel(100);
 
-/// Tasks that are spawned at once, before they are run to their first suspension.
-const BATCH: usize = 1_000;
+/// Tasks between two looks at whether the user has had enough.
+const CHUNK: u64 = 1_000;
 
 /// A module that counts to its argument and returns where it came to: long enough to be preempted [`ROUNDS`] times, with something to get wrong.
 const COUNT: &str = r#"
@@ -93,9 +94,9 @@ struct Account {
     all: f64,
     /// Page tables.
     tables: f64,
-    /// The stack.
+    /// The stack, and the memory if there is one.
     stack: f64,
-    /// All else: the store and the instance, the future, the meter, the executor's part, a memory.
+    /// All else: the store and the instance, the future, the meter, the executor's part.
     heap: f64,
     /// Of that, what the executor and its policy have for the task.
     executor: u64,
@@ -104,7 +105,8 @@ struct Account {
 /// Measures, and reports.
 pub(crate) fn run(args: &DensityArgs, format: Format) -> Result<ExitCode> {
     let interrupted = catch_interrupt()?;
-    let config = EngineConfig::default().max_stack(args.max_stack);
+    // As dense as it can be; a module without a memory is compiled the same.
+    let config = EngineConfig::default().max_stack(args.max_stack).memories(Memories::Dense);
     let engine = Engine::new(&config)?;
     let text = match args.memory {
         true => COUNT.replace("MEMORY", "(memory 1)").replace("TOUCH", "(i32.store (i32.const 0) (i32.const 1))"),
@@ -141,29 +143,30 @@ impl Crowd {
         (rounds + index % 64) as i32
     }
 
-    /// Spawns all, and runs each to its first suspension.
+    /// Spawns all, and then runs each to its first suspension: that is the first round.
     fn spawn(&mut self, program: &Program, interrupted: &AtomicBool) -> Result<Duration> {
-        let bar = progress::bar(self.tasks, "spawning");
-        let mut time = Duration::ZERO;
-        let mut spawned = 0;
-        while spawned < self.tasks {
+        let began = Instant::now();
+        let bar = progress::bar(2 * self.tasks, "spawning");
+        for index in 0..self.tasks {
+            if index.is_multiple_of(CHUNK) {
+                check(interrupted)?;
+                bar.set_position(index);
+            }
+            self.sched.spawn(program.call((), "count", &[Value::I32(Crowd::goal(index))]))?;
+        }
+        let mut run = 0;
+        while run < self.tasks {
             check(interrupted)?;
-            let batch = (self.tasks - spawned).min(BATCH as u64);
-            let began = Instant::now();
-            for index in spawned..spawned + batch {
-                self.sched.spawn(program.call((), "count", &[Value::I32(Crowd::goal(index))]))?;
+            let chunk = CHUNK.min(self.tasks - run);
+            self.sched.run_for(Budget::polls(chunk));
+            run += chunk;
+            if (self.sched.live() as u64) < self.tasks {
+                bail!("of {} tasks {} were suspended: {}", Fuel(self.tasks), Fuel(run - chunk), self.failure());
             }
-            // The new ones come first in the next round; a task whose stack is not to be had ends in its first slice.
-            self.sched.run_for(Budget::polls(batch));
-            time += began.elapsed();
-            spawned += batch;
-            if self.sched.live() as u64 != spawned {
-                bail!("{} of {spawned} tasks: {}", spawned - self.sched.live() as u64, self.failure());
-            }
-            bar.set_position(spawned);
+            bar.set_position(self.tasks + run);
         }
         bar.finish_and_clear();
-        Ok(time)
+        Ok(began.elapsed())
     }
 
     /// Why a task has ended.
@@ -312,10 +315,11 @@ impl Density {
             (
                 "memory of a task",
                 format!(
-                    "{}: {} store, instance and all else, {} stack, {} page tables",
+                    "{}: {} store, instance and all else, {} {}, {} page tables",
                     kib(self.task.all),
                     kib(self.task.heap),
                     kib(self.task.stack),
+                    if self.memory { "stack and memory" } else { "stack" },
                     kib(self.task.tables)
                 ),
             ),

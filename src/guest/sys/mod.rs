@@ -3,10 +3,18 @@
 //! | file | holds |
 //! |---|---|
 //! | `near` | bringing memory near that will soon be needed |
-//! | `stacks` | stacks for fibers, many of them; on Linux, for x86-64 and aarch64 |
+//! | `stacks` | stacks for fibers, many of them |
+//! | `memories` | linear memories, many of them |
+//! | `map` | the system calls behind those two |
+//!
+//! Stacks and memories are for Linux on x86-64 and aarch64; elsewhere they are Wasmtime's own.
 
 #![allow(unsafe_code, reason = "each block says why it is sound")]
 
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod map;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod memories;
 mod near;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod stacks;
@@ -27,6 +35,21 @@ pub(super) fn give_stacks(config: &mut wasmtime::Config, size: usize) -> Result<
     let guard = stacks.guard();
     config.with_host_stack(std::sync::Arc::new(stacks::Creator(stacks.into())));
     Ok(Some(guard))
+}
+
+/// Gives an engine memories of our own, for code that checks its bounds.
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(super) fn give_memories(config: &mut wasmtime::Config) {
+    config.memory_reservation(0).memory_guard_size(0).memory_reservation_for_growth(0).memory_may_move(true);
+    config.guard_before_linear_memory(false);
+    config.with_host_memory(std::sync::Arc::new(memories::Creator(Default::default())));
+}
+
+/// The same, elsewhere: small reservations in place of large ones.
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+pub(super) fn give_memories(config: &mut wasmtime::Config) {
+    config.memory_reservation(0).memory_guard_size(0).memory_reservation_for_growth(0).memory_may_move(true);
+    config.guard_before_linear_memory(false);
 }
 
 /// The same, elsewhere.

@@ -19,6 +19,7 @@
 //! * **Given back.** Of what a task used of its stack beyond [`WARM`] bytes the system is given back all at once, and of the stacks that are free
 //!   beyond [`MOST_WARM`] everything. Reservations stay until the engine is dropped, with the last of its stacks.
 
+use super::map::{advise, is_resident, map, page_size, protect, unmap};
 use super::{Guard, NoStack};
 use crate::error::{ErrorKind, Result};
 use std::io;
@@ -225,60 +226,6 @@ fn probe(page: usize) -> io::Result<Guard> {
     let marked = advise(start, page, MADV_GUARD_INSTALL).is_ok();
     unmap(start, page);
     Ok(if marked { Guard::Marked } else { Guard::Protected })
-}
-
-/// Bytes of a page.
-fn page_size() -> usize {
-    // SAFETY: it reads a number.
-    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(size).unwrap_or(4096)
-}
-
-/// A new mapping of so many bytes, read and written, without swap space set aside, in small pages: one touched page must not bring 2 MiB with it.
-fn map(length: usize) -> io::Result<usize> {
-    let (access, kind) =
-        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
-    // SAFETY: a new private mapping, at an address of the system's choice, touches nothing that is there.
-    let start = unsafe { libc::mmap(ptr::null_mut(), length, access, kind, -1, 0) };
-    if start == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
-    }
-    let start = start.expose_provenance();
-    // A kernel without huge pages refuses, and needs no advice.
-    let _ = advise(start, length, libc::MADV_NOHUGEPAGE);
-    Ok(start)
-}
-
-/// Ends a mapping.
-fn unmap(start: usize, length: usize) {
-    // SAFETY: only mappings of `map` come here, whole, once nobody uses them.
-    let _ = unsafe { libc::munmap(ptr::with_exposed_provenance_mut(start), length) };
-}
-
-/// Advises the kernel about a part of a mapping.
-fn advise(start: usize, length: usize, advice: libc::c_int) -> io::Result<()> {
-    // SAFETY: only parts of mappings of `map` come here that no reference points into; the advice at most makes them zero, or inaccessible.
-    match unsafe { libc::madvise(ptr::with_exposed_provenance_mut(start), length, advice) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-/// Makes a part of a mapping inaccessible.
-fn protect(start: usize, length: usize) -> io::Result<()> {
-    // SAFETY: as in `advise`.
-    match unsafe { libc::mprotect(ptr::with_exposed_provenance_mut(start), length, libc::PROT_NONE) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-/// Whether a page has been touched, and is still there.
-fn is_resident(start: usize, page: usize) -> bool {
-    let mut resident = 0_u8;
-    // SAFETY: the kernel writes one byte for one page.
-    let asked = unsafe { libc::mincore(ptr::with_exposed_provenance_mut(start), page, &raw mut resident) };
-    asked == 0 && resident & 1 == 1
 }
 
 #[cfg(test)]
