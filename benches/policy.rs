@@ -14,6 +14,8 @@
 #[path = "switch/stats.rs"]
 #[expect(dead_code, reason = "the other bench's estimates")]
 mod stats;
+#[path = "shared/table.rs"]
+mod table;
 
 use fuelsched::policy::{Cyclic, Edf, Mlfq, Mode, Pick, Policy, Priority, RoundRobin, Weighted, Window};
 use fuelsched::reason::{Param, Params, ReadyReason};
@@ -21,6 +23,7 @@ use fuelsched::{Fuel, SliceEnd, TaskId};
 use stats::Spread;
 use std::hint::black_box;
 use std::time::Instant;
+use table::{Table, grouped};
 
 /// Fuel a slice.
 const QUANTUM: Fuel = Fuel(1_000);
@@ -161,16 +164,16 @@ fn plan() -> Plan {
 
 fn main() {
     let plan = plan();
-    println!("| tasks | policy | calls | slices | ns a decision | quartiles |");
-    println!("|---:|---|---|---|---:|---|");
+    let mut table = Table::new("policy", &["tasks", "policy", "calls", "slices", "ns a decision", "quartiles"]);
     for tasks in TASKS {
         // One after the other in memory, too: each policy has its own tables, and all of them share the caches.
         let mut contestants: Vec<Contestant> = ENTRIES.iter().flat_map(|make| make(tasks)).collect();
         let nanos = measure(&mut contestants, &plan);
         for (contestant, nanos) in contestants.iter().zip(nanos) {
-            print(tasks, contestant, Spread::of(nanos.into_iter()));
+            row(&mut table, tasks, contestant, Spread::of(nanos.into_iter()));
         }
     }
+    table.finish();
 }
 
 /// All rounds; for each contestant, its times. The first round, in which tables are still cold, is not among them.
@@ -189,10 +192,17 @@ fn measure(contestants: &mut [Contestant], plan: &Plan) -> Vec<Vec<f64>> {
     nanos
 }
 
-/// Prints a row.
-fn print(tasks: u32, contestant: &Contestant, times: Spread) {
+/// Adds a row.
+fn row(table: &mut Table, tasks: u32, contestant: &Contestant, times: Spread) {
     let calls = if contestant.boxed { "boxed" } else { "direct" };
     let slices = if contestant.mixed { "mixed" } else { "alike" };
     let Spread { low, median, high } = times;
-    println!("| {tasks} | {} | {calls} | {slices} | {median:.1} | {low:.1} to {high:.1} |", contestant.name);
+    table.row(vec![
+        grouped(u64::from(tasks)),
+        format!("`{}`", contestant.name),
+        calls.into(),
+        slices.into(),
+        format!("{median:.1}"),
+        format!("{low:.1} to {high:.1}"),
+    ]);
 }

@@ -14,19 +14,27 @@
 mod contestants;
 #[path = "switch/guests.rs"]
 mod guests;
+#[path = "switch/multi.rs"]
+mod multi;
+#[path = "switch/others.rs"]
+mod others;
 #[path = "switch/paired.rs"]
 mod paired;
 #[path = "switch/report.rs"]
 mod report;
 #[path = "switch/stats.rs"]
 mod stats;
+#[path = "shared/table.rs"]
+mod table;
+#[path = "switch/threads.rs"]
+mod threads;
 
 use contestants::{Contestant, ENTRANTS, Ours};
 use criterion::Criterion;
 use fuelsched::policy::{Policy, RoundRobin};
 use fuelsched::{Executor, Fuel, Step};
 use guests::{COUNT, Guests};
-use paired::{CASES, Plan};
+use paired::{Plan, cases};
 use std::hint::black_box;
 use std::process::exit;
 use std::time::{Duration, Instant};
@@ -69,14 +77,15 @@ fn wants(args: &[String], part: &str) -> bool {
 /// Measures and prints all cases.
 fn compare(plan: Plan) {
     let guests = Guests::new();
-    let measured: Vec<_> = CASES
-        .iter()
+    let measured: Vec<_> = cases()
+        .filter(|case| case.tasks <= plan.most)
         .map(|case| {
-            let measured = paired::measure(&guests, *case, plan);
+            let measured = paired::measure(&guests, case, plan);
             report::print(&measured);
             measured
         })
         .collect();
+    report::tables(&measured);
     match report::write(&measured) {
         Ok(folder) => println!("\nevery round: {}", folder.join("rounds.csv").display()),
         Err(error) => println!("\ncannot write the files: {error}"),
@@ -90,7 +99,7 @@ fn count(args: &[String]) {
     let numbers: Vec<u64> = numbers.iter().flat_map(|number| number.parse()).collect();
     let [tasks, quantum, switches] = numbers[..] else { usage() };
     let guests = Guests::new();
-    let mut contestant = (entrant.make)(&guests, tasks as usize, quantum);
+    let mut contestant = (entrant.make)(&guests, tasks as usize, quantum).expect("it can have so many");
     contestant.run(2 * tasks);
     let (made, _) = contestant.measure(switches);
     println!("{made}");

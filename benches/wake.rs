@@ -13,10 +13,15 @@
 
 #[path = "switch/stats.rs"]
 mod stats;
+#[path = "shared/table.rs"]
+mod table;
 
+use fuelsched::channel::{Channel, Channels, HostReceiver, HostSender};
 use fuelsched::policy::RoundRobin;
 use fuelsched::wasmtime::Caller;
-use fuelsched::{BlockedOn, Budget, Engine, EngineConfig, Executor, Fuel, HostState, Linker, Module, Outcome, Task};
+use fuelsched::{
+    BlockedOn, Budget, Clock, Engine, EngineConfig, Executor, Fuel, HostState, Linker, Module, Outcome, Task,
+};
 use stats::{Estimate, Spread};
 use std::future::{Future, poll_fn};
 use std::sync::mpsc::{Sender, channel};
@@ -24,6 +29,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
+use table::Table;
 
 /// A guest that loops for ever, and could wait.
 const GUEST: &str = r#"(module (import "host" "wait" (func $wait))
@@ -76,9 +82,9 @@ impl Notes {
     }
 
     /// A row of the table.
-    fn print(&self, name: &str) {
+    fn row(&self, table: &mut Table, name: &str) {
         let Spread { low, median, high } = Spread::of(self.0.lock().expect("no task panics").iter().copied());
-        println!("| {name} | {:.1} | {:.1} to {:.1} |", median / 1e3, low / 1e3, high / 1e3);
+        table.row(vec![name.into(), format!("{:.1}", median / 1e3), format!("{:.1} to {:.1}", low / 1e3, high / 1e3)]);
     }
 }
 
@@ -207,6 +213,66 @@ fn inside(plan: Plan) -> Notes {
     notes
 }
 
+/// A task that receives so many moments from a channel, notes how long ago each was, and says so at another.
+fn listener(moments: Channel, notes: Notes, wakes: u32, answers: Channel) -> Task {
+    Task::with_waker(move |meter| async move {
+        for _ in 0..wakes {
+            let sent = moments.recv(&meter).await.expect("it is open");
+            let sent = u64::from_le_bytes(sent.try_into().expect("eight bytes"));
+            let now = u64::try_from(meter.now().as_nanos()).expect("a short run");
+            notes.add(Duration::from_nanos(now.saturating_sub(sent)));
+            answers.send(&meter, &[]).await.expect("it is open");
+        }
+        Outcome::Exited(0)
+    })
+}
+
+/// Another task sends to a task that waits at a channel, and then waits for its answer.
+fn by_channel(plan: Plan) -> Notes {
+    let (notes, channels, mut sched) = (Notes::default(), Channels::default(), executor(10_000));
+    let open = |name: &str| channels.open(name, 1).expect("there is room");
+    let (moments, answers) = (open("moments"), open("answers"));
+    let sender = Task::with_waker(move |meter| async move {
+        for _ in 0..plan.wakes {
+            let now = u64::try_from(meter.now().as_nanos()).expect("a short run");
+            moments.send(&meter, &now.to_le_bytes()).await.expect("it is open");
+            answers.recv(&meter).await.expect("it is open");
+        }
+        Outcome::Exited(0)
+    });
+    let listener = listener(open("moments"), notes.clone(), plan.wakes, open("answers"));
+    sched.spawn(listener).expect("nothing refuses it");
+    sched.spawn(sender).expect("nothing refuses it");
+    sched.run();
+    notes
+}
+
+/// What another thread does: sends the moment, once the executor is parked, and waits until it was noted.
+fn send_moments(clock: &Clock, moments: &HostSender, answers: &HostReceiver, wakes: u32) {
+    for _ in 0..wakes {
+        // Until the executor is parked, for all that can be known here.
+        thread::sleep(Duration::from_millis(1));
+        let now = u64::try_from(clock.now().as_nanos()).expect("a short run");
+        moments.send_blocking(&now.to_le_bytes(), None).expect("it is open");
+        answers.recv_blocking(None).expect("it is open");
+    }
+}
+
+/// Another thread sends to a task that waits at a channel, and whose executor is parked.
+fn from_host(plan: Plan) -> Notes {
+    let (notes, channels, clock) = (Notes::default(), Channels::default(), Clock::monotonic());
+    let mut sched = Executor::builder().policy(RoundRobin::new(Fuel(10_000))).clock(clock.clone()).build();
+    let moments = channels.sender("moments", 1).expect("there is room");
+    let answers = channels.receiver("answers", 1).expect("there is room");
+    let open = |name: &str| channels.open(name, 1).expect("there is room");
+    let listener = listener(open("moments"), notes.clone(), plan.wakes, open("answers"));
+    sched.spawn(listener).expect("nothing refuses it");
+    let sending = thread::spawn(move || send_moments(&clock, &moments, &answers, plan.wakes));
+    sched.run();
+    sending.join().expect("it ends with the task");
+    notes
+}
+
 /// An executor with two endless guests.
 fn guests(waiting: bool) -> Executor<RoundRobin> {
     let engine = Engine::new(&EngineConfig::default()).expect("the default engine");
@@ -254,8 +320,8 @@ fn costs(plan: Plan) -> Vec<Vec<[f64; 3]>> {
 
 /// Prints what slices take, and each against a plain switch.
 fn print_costs(sets: &[Vec<[f64; 3]>]) {
-    println!("\n| a slice that | ns | quartiles | against the first | 95 % interval |");
-    println!("|---|---:|---:|---:|---:|");
+    let columns = ["a slice that", "ns", "quartiles", "against the first", "95 % interval"];
+    let mut table = Table::new("wake-costs", &columns);
     let names = [
         "is preempted, of a guest that cannot wait",
         "is preempted, of one that can",
@@ -266,11 +332,15 @@ fn print_costs(sets: &[Vec<[f64; 3]>]) {
         let ratios: Vec<Vec<f64>> =
             sets.iter().map(|set| set.iter().map(|round| round[which] / round[0]).collect()).collect();
         let ratio = Estimate::of(&ratios);
-        println!(
-            "| {name} | {median:.1} | {low:.1} to {high:.1} | {:.3} | {:.3} to {:.3} |",
-            ratio.median, ratio.low, ratio.high
-        );
+        table.row(vec![
+            name.into(),
+            format!("{median:.1}"),
+            format!("{low:.1} to {high:.1}"),
+            format!("{:.3}", ratio.median),
+            format!("{:.3} to {:.3}", ratio.low, ratio.high),
+        ]);
     }
+    table.finish();
 }
 
 /// Processor time of this process, in seconds; `None` where there is no `/proc`. A tick is 10 ms on Linux, whatever the kernel's own.
@@ -312,12 +382,14 @@ fn idle(plan: Plan) {
 
 fn main() {
     let plan = plan();
-    println!("| woken by | latency, median, µs | quartiles, µs |");
-    println!("|---|---:|---:|");
-    timer(1, plan).print("a timer, 1 sleeper");
-    timer(1_000, plan).print("a timer, 1,000 sleepers");
-    other_thread(plan).print("another thread");
-    inside(plan).print("another task");
+    let mut table = Table::new("wake", &["woken by", "latency, median, µs", "quartiles, µs"]);
+    timer(1, plan).row(&mut table, "a timer, 1 sleeper");
+    timer(1_000, plan).row(&mut table, "a timer, 1,000 sleepers");
+    other_thread(plan).row(&mut table, "another thread");
+    from_host(plan).row(&mut table, "another thread, by a channel");
+    inside(plan).row(&mut table, "another task");
+    by_channel(plan).row(&mut table, "another task, by a channel");
+    table.finish();
     print_costs(&costs(plan));
     idle(plan);
 }

@@ -64,6 +64,35 @@ pub enum ErrorKind {
         /// What is wrong, and at which offset.
         message: String,
     },
+    /// The module is precompiled, and was to be compiled.
+    Precompiled {
+        /// The file.
+        module: String,
+    },
+    /// The module is not precompiled, and was to be loaded as it is.
+    NotPrecompiled {
+        /// The file.
+        module: String,
+    },
+    /// The precompiled module is cut off or damaged.
+    DamagedPrecompiled {
+        /// The file.
+        module: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The precompiled module was made by another version, for another machine, or with other settings.
+    OtherEngine {
+        /// The file.
+        module: String,
+        /// What differs.
+        message: String,
+    },
+    /// The module would have to be compiled, and this build has no compiler.
+    NoCompiler {
+        /// The file.
+        module: String,
+    },
     /// The module imports what nothing provides.
     UnknownImports {
         /// The file.
@@ -233,6 +262,13 @@ pub enum ErrorKind {
         /// Why.
         message: String,
     },
+    /// A thread that ran tasks panicked.
+    Worker {
+        /// Which, counted from 0.
+        worker: usize,
+        /// What it panicked with.
+        message: String,
+    },
 }
 
 impl Error {
@@ -290,6 +326,14 @@ impl fmt::Display for Error {
             }
             ErrorKind::Malformed { module, message } => {
                 write!(f, "{module}: invalid or unsupported WebAssembly: {message}")
+            }
+            ErrorKind::Precompiled { .. }
+            | ErrorKind::NotPrecompiled { .. }
+            | ErrorKind::DamagedPrecompiled { .. }
+            | ErrorKind::OtherEngine { .. }
+            | ErrorKind::NoCompiler { .. } => self.kind().fmt_precompiled(f),
+            ErrorKind::Worker { worker, message } => {
+                write!(f, "worker {worker} panicked, and its tasks are lost: {message}")
             }
             other => other.fmt_use(f),
         }
@@ -355,6 +399,31 @@ impl ErrorKind {
             }
             // What goes wrong in loading is written by `Error`.
             loading => write!(f, "{loading:?}"),
+        }
+    }
+
+    /// Writes what is wrong with a precompiled module, or with one that should have been.
+    fn fmt_precompiled(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorKind::Precompiled { module } => write!(
+                f,
+                "{module}: this is a precompiled module, machine code that nothing can check; if you know where it comes from, load it with `sched run --allow-precompiled` or `Module::from_precompiled`"
+            ),
+            ErrorKind::NotPrecompiled { module } => write!(
+                f,
+                "{module}: not a precompiled module of this program (it does not start as one); make one with `sched compile`"
+            ),
+            ErrorKind::DamagedPrecompiled { module, message } => {
+                write!(f, "{module}: damaged precompiled module: {message}")
+            }
+            ErrorKind::OtherEngine { module, message } => {
+                write!(f, "{module}: precompiled for another engine: {message}; compile it again, with `sched compile`")
+            }
+            ErrorKind::NoCompiler { module } => write!(
+                f,
+                "{module}: this build has no compiler; compile the module ahead with `sched compile` and load it with `Module::from_precompiled`, or build with the feature `cranelift`"
+            ),
+            other => write!(f, "{other:?}"),
         }
     }
 

@@ -38,6 +38,7 @@ pub mod guest;
 
 pub mod replay;
 pub mod supervisor;
+pub mod workers;
 
 pub use account::Group;
 pub use budget::Budget;
@@ -59,6 +60,7 @@ pub use task::Task;
 pub use trace::{Ended, Observer, Recorder, Recording, Slice};
 pub use unit::{Fuel, GroupId, TaskId};
 pub use value::{Value, ValueType};
+pub use workers::Workers;
 
 /// Wasmtime itself, of the version that this crate is built with: for `Caller` and the like in host functions.
 pub use wasmtime;
@@ -80,6 +82,11 @@ mod docs {
     struct Host;
     #[doc = include_str!("../docs/control.md")]
     struct Control;
+    #[cfg(all(feature = "cranelift", feature = "digest"))]
+    #[doc = include_str!("../docs/precompiled.md")]
+    struct Precompiled;
     #[doc = include_str!("../docs/replay.md")]
     struct Replay;
+    #[doc = include_str!("../docs/workers.md")]
+    struct Workers;
 }

@@ -5,6 +5,9 @@
 //! contestant polls it of its own accord, and the switches that were made until then are counted exactly, by the fuel of all tasks.
 
 use crate::guests::{Guests, Meters, Set};
+use crate::multi::Multi;
+use crate::others::{Epochs, Wasmi};
+use crate::threads::Threads;
 use async_executor::LocalExecutor;
 use fuelsched::ledger::Meter;
 use fuelsched::policy::RoundRobin;
@@ -37,12 +40,17 @@ pub(crate) trait Contestant {
     }
 }
 
+/// A contestant, or why there is none.
+pub(crate) type Made = Result<Box<dyn Contestant>, String>;
+
 /// A contestant's name, and how to make one.
 pub(crate) struct Entrant {
     /// The name in tables and on the command line.
     pub(crate) name: &'static str,
-    /// Makes one with so many tasks, at this quantum.
-    pub(crate) make: fn(&Guests, usize, u64) -> Box<dyn Contestant>,
+    /// Makes one with so many tasks, at this quantum; the reason, if it cannot.
+    pub(crate) make: fn(&Guests, usize, u64) -> Made,
+    /// By how much fewer switches it makes, because they take so long.
+    pub(crate) fewer: u64,
 }
 
 /// The library's executor: its place in [`ENTRANTS`].
@@ -51,27 +59,36 @@ pub(crate) const OURS: usize = 0;
 pub(crate) const BARE: usize = 1;
 
 /// All of them.
-pub(crate) const ENTRANTS: [Entrant; 7] = [
-    Entrant { name: "fuelsched", make: |guests, tasks, quantum| Box::new(Ours::new(guests, tasks, quantum)) },
-    Entrant { name: "bare", make: |guests, tasks, quantum| Box::new(Bare::new(guests.set(tasks, quantum).futures)) },
-    Entrant {
-        name: "bare-unhooked",
-        make: |guests, tasks, quantum| Box::new(Bare::new(guests.raw_set(tasks, quantum))),
-    },
-    Entrant { name: "tokio", make: |guests, tasks, quantum| Box::new(Tokio::plain(guests.set(tasks, quantum))) },
-    Entrant {
-        name: "tokio-drivers",
-        make: |guests, tasks, quantum| Box::new(Tokio::with_drivers(guests.set(tasks, quantum))),
-    },
-    Entrant {
-        name: "async-executor",
-        make: |guests, tasks, quantum| Box::new(AsyncExecutor::new(guests.set(tasks, quantum))),
-    },
-    Entrant {
-        name: "futures-localpool",
-        make: |guests, tasks, quantum| Box::new(Pool::new(guests.set(tasks, quantum))),
-    },
+pub(crate) const ENTRANTS: [Entrant; 11] = [
+    entrant("fuelsched", |guests, tasks, quantum| made(Ours::whole(guests, tasks, quantum)?)),
+    entrant("bare", |guests, tasks, quantum| made(Bare::new(guests.set(tasks, quantum)?.futures))),
+    entrant("bare-unhooked", |guests, tasks, quantum| made(Bare::new(guests.raw_set(tasks, quantum)?))),
+    entrant("tokio", |guests, tasks, quantum| made(Tokio::plain(guests.set(tasks, quantum)?))),
+    entrant("tokio-drivers", |guests, tasks, quantum| made(Tokio::with_drivers(guests.set(tasks, quantum)?))),
+    entrant("tokio-multi", |guests, tasks, quantum| made(Multi::new(guests.set(tasks, quantum)?))),
+    entrant("async-executor", |guests, tasks, quantum| made(AsyncExecutor::new(guests.set(tasks, quantum)?))),
+    entrant("futures-localpool", |guests, tasks, quantum| made(Pool::new(guests.set(tasks, quantum)?))),
+    Entrant { name: "os-threads", make: threads, fewer: 20 },
+    entrant("epochs", |guests, tasks, quantum| made(Epochs::new(guests, tasks, quantum)?)),
+    entrant("wasmi", |guests, tasks, quantum| made(Wasmi::new(guests, tasks, quantum)?)),
 ];
+
+/// An entrant that makes as many switches as the others.
+const fn entrant(name: &'static str, make: fn(&Guests, usize, u64) -> Made) -> Entrant {
+    Entrant { name, make, fewer: 1 }
+}
+
+/// A contestant.
+fn made(contestant: impl Contestant + 'static) -> Made {
+    Ok(Box::new(contestant))
+}
+
+/// A thread a task. Its stack is two mappings more, and so are the stacks that the standard library and Wasmtime give it for signals. The last is made
+/// when it first runs a guest, and a thread that does not get it aborts the process.
+fn threads(guests: &Guests, tasks: usize, quantum: u64) -> Made {
+    guests.check_room(tasks, 6)?;
+    made(Threads::new(guests.set(tasks, quantum)?.futures)?)
+}
 
 /// The library's executor, with round robin, its ledger and all.
 pub(crate) struct Ours(pub(crate) Executor<RoundRobin>);
@@ -84,6 +101,17 @@ impl Ours {
             executor.spawn(guests.task()).expect("the call is right");
         }
         Ours(executor)
+    }
+
+    /// One with so many tasks, if there is room for them; each has had its first slice.
+    fn whole(guests: &Guests, tasks: usize, quantum: u64) -> Result<Ours, String> {
+        guests.check_room(tasks, 0)?;
+        let mut ours = Ours::new(guests, tasks, quantum);
+        ours.run(tasks.max(1) as u64);
+        match ours.0.take_ended().first() {
+            None => Ok(ours),
+            Some(ended) => Err(ended.outcome.to_string()),
+        }
     }
 }
 

@@ -4,18 +4,27 @@ use fuelsched::ledger::Meter;
 use fuelsched::task::TaskFuture;
 use fuelsched::{Engine, EngineConfig, Fuel, Module, Outcome, Task};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 /// What the guests do in each round of their endless loop: count. With the loop itself it is 8 fuel, and every round is a yield point.
 pub(crate) const COUNT: &str = "(local.set $i (i32.add (local.get $i) (i32.const 1)))";
 
 /// Fuel that one round of counting costs.
-const ROUND: u64 = 8;
+pub(crate) const ROUND: u64 = 8;
 
 /// More fuel than a run can use.
 const TANK: u64 = 1 << 62;
 
+/// From so many tasks on it is asked first whether there is room.
+pub(crate) const MANY: usize = 10_000;
+
+/// Mappings that the rest of the process may need.
+const SPARE: u64 = 2000;
+
 /// A module, compiled once for everybody.
 pub(crate) struct Guests {
+    /// Its text.
+    text: String,
     /// The module, which knows its engine.
     module: Module,
 }
@@ -54,7 +63,12 @@ impl Guests {
         );
         let engine = Engine::new(&EngineConfig::default()).expect("the default engine");
         let module = Module::from_bytes(&engine, "spin", text.as_bytes()).expect("the guest compiles");
-        Guests { module }
+        Guests { text, module }
+    }
+
+    /// The module, for those who compile it themselves.
+    pub(crate) fn binary(&self) -> Vec<u8> {
+        wat::parse_str(&self.text).expect("it has compiled before")
     }
 
     /// A task as the executor takes it.
@@ -62,20 +76,27 @@ impl Guests {
         self.module.call("spin", &[])
     }
 
-    /// Many futures of tasks, each with its interval set: nobody but the executor begins slices.
-    pub(crate) fn set(&self, tasks: usize, quantum: u64) -> Set {
+    /// Many futures of tasks, started, each with its interval set: nobody but the executor begins slices.
+    pub(crate) fn set(&self, tasks: usize, quantum: u64) -> Result<Set, String> {
+        self.check_room(tasks, 0)?;
         let parts = (0..tasks).map(|_| self.task().into_parts().expect("the call is right"));
         let (futures, each): (Vec<_>, Vec<_>) = parts.unzip();
         for meter in &each {
             meter.begin(Fuel(quantum));
         }
         let slice = quantum.next_multiple_of(ROUND);
-        Set { futures, meters: Meters { each, slice } }
+        Ok(Set { futures: started(futures)?, meters: Meters { each, slice } })
     }
 
     /// Many futures of the same call by Wasmtime alone, without the hook that keeps the ledger, and without limits.
-    pub(crate) fn raw_set(&self, tasks: usize, quantum: u64) -> Vec<TaskFuture> {
-        (0..tasks).map(|_| self.raw(quantum)).collect()
+    pub(crate) fn raw_set(&self, tasks: usize, quantum: u64) -> Result<Vec<TaskFuture>, String> {
+        self.check_room(tasks, 0)?;
+        started((0..tasks).map(|_| self.raw(quantum)).collect())
+    }
+
+    /// Whether the system has room for so many of them, each with so many mappings more.
+    pub(crate) fn check_room(&self, tasks: usize, more: u64) -> Result<(), String> {
+        check_room(tasks, more, || self.raw(1))
     }
 
     /// One of [`Guests::raw_set`].
@@ -113,4 +134,45 @@ impl Meters {
         let turns = slices.div_ceil(self.each.len() as u64);
         (meter.clone(), meter.used().0 + turns * self.slice)
     }
+}
+
+/// Polls each once: it makes its instance, and stands at its first yield point. The reason, if one cannot.
+pub(crate) fn started(mut futures: Vec<TaskFuture>) -> Result<Vec<TaskFuture>, String> {
+    let mut cx = Context::from_waker(Waker::noop());
+    for (which, future) in futures.iter_mut().enumerate() {
+        if let Poll::Ready(outcome) = future.as_mut().poll(&mut cx) {
+            return Err(format!("task {}: {outcome}", which + 1));
+        }
+    }
+    Ok(futures)
+}
+
+/// Whether the system has room for so many guests, where some are made to see how many mappings each takes. Once they have run out nothing in
+/// the process can be relied on, and so it is asked before.
+pub(crate) fn check_room(tasks: usize, more: u64, one: impl Fn() -> TaskFuture) -> Result<(), String> {
+    let (Some(limit), Some(before)) = (largest_map_count(), mappings()) else { return Ok(()) };
+    if tasks < MANY {
+        return Ok(());
+    }
+    const SAMPLE: u64 = 64;
+    // The first sample brings what is there once, such as a reservation of stacks; the second shows what each takes.
+    let first = started((0..SAMPLE).map(|_| one()).collect())?;
+    let once = mappings().unwrap_or(before);
+    let second = started((0..SAMPLE).map(|_| one()).collect())?;
+    let each = (mappings().unwrap_or(once).saturating_sub(once) + SAMPLE / 2) / SAMPLE + more;
+    drop((first, second));
+    if before + tasks as u64 * each + SPARE < limit {
+        return Ok(());
+    }
+    Err(format!("{each} mappings a task, and `vm.max_map_count` is {limit}"))
+}
+
+/// How many mappings this process may have, where the system says so.
+fn largest_map_count() -> Option<u64> {
+    std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
+}
+
+/// How many mappings it has.
+fn mappings() -> Option<u64> {
+    Some(std::fs::read_to_string("/proc/self/maps").ok()?.lines().count() as u64)
 }

@@ -1,7 +1,7 @@
 //! Paired rounds: every contestant once in each round, so that whatever disturbs the machine disturbs all of them.
 
 use crate::contestants::{BARE, Contestant, ENTRANTS, OURS};
-use crate::guests::Guests;
+use crate::guests::{Guests, MANY};
 use crate::stats::{Estimate, Spread};
 
 /// How much is measured.
@@ -13,15 +13,17 @@ pub(crate) struct Plan {
     pub(crate) rounds: usize,
     /// Switches in each measurement.
     pub(crate) switches: u64,
+    /// The most tasks.
+    pub(crate) most: usize,
 }
 
 impl Plan {
     /// For numbers to be written down.
-    pub(crate) const FULL: Plan = Plan { sets: 16, rounds: 40, switches: 4000 };
+    pub(crate) const FULL: Plan = Plan { sets: 16, rounds: 40, switches: 4000, most: 100_000 };
     /// For a look.
-    pub(crate) const QUICK: Plan = Plan { sets: 4, rounds: 20, switches: 2000 };
+    pub(crate) const QUICK: Plan = Plan { sets: 4, rounds: 20, switches: 2000, most: 100_000 };
     /// To see that it runs.
-    pub(crate) const TEST: Plan = Plan { sets: 1, rounds: 2, switches: 10 };
+    pub(crate) const TEST: Plan = Plan { sets: 1, rounds: 2, switches: 10, most: 100 };
 }
 
 /// How many tasks, and how much fuel each is granted at a time.
@@ -34,27 +36,23 @@ pub(crate) struct Case {
 }
 
 /// All cases.
-pub(crate) const CASES: [Case; 8] = [
-    Case { tasks: 1, quantum: 1 },
-    Case { tasks: 10, quantum: 1 },
-    Case { tasks: 100, quantum: 1 },
-    Case { tasks: 1000, quantum: 1 },
-    Case { tasks: 1, quantum: 1000 },
-    Case { tasks: 10, quantum: 1000 },
-    Case { tasks: 100, quantum: 1000 },
-    Case { tasks: 1000, quantum: 1000 },
-];
+pub(crate) fn cases() -> impl Iterator<Item = Case> {
+    let tasks = [1, 10, 100, 1000, 10_000, 100_000];
+    [1, 1000, 10_000].into_iter().flat_map(move |quantum| tasks.map(|tasks| Case { tasks, quantum }))
+}
 
-/// The measurements of one case: `nanos[set][round][entrant]`, in ns a switch.
+/// The measurements of one case: `nanos[set][round][entrant]`, in ns a switch; not a number where a contestant is absent.
 pub(crate) struct Measured {
     /// The case.
     pub(crate) case: Case,
     /// The measurements.
     pub(crate) nanos: Vec<Vec<[f64; ENTRANTS.len()]>>,
+    /// Why a contestant is not there.
+    pub(crate) absent: [Option<String>; ENTRANTS.len()],
 }
 
 impl Measured {
-    /// The times of one contestant.
+    /// The times of one contestant that is there.
     pub(crate) fn times(&self, entrant: usize) -> Spread {
         Spread::of(self.nanos.iter().flatten().map(|round| round[entrant]))
     }
@@ -66,6 +64,12 @@ impl Measured {
         Estimate::of(&groups)
     }
 
+    /// Those that are there. Nothing can be said where ours or the bare loop is not.
+    pub(crate) fn present(&self) -> impl Iterator<Item = usize> {
+        let compared = self.absent[OURS].is_none() && self.absent[BARE].is_none();
+        (0..ENTRANTS.len()).filter(move |entrant| compared && self.absent[*entrant].is_none())
+    }
+
     /// The ratio to look at: ours by the bare loop, and the others by ours.
     pub(crate) fn verdict(&self, entrant: usize) -> Estimate {
         if entrant == OURS { self.ratio(OURS, BARE) } else { self.ratio(entrant, OURS) }
@@ -73,36 +77,86 @@ impl Measured {
 }
 
 /// Measures one case.
+///
+/// Where there are many tasks only one contestant is alive at a time: there is no room for the guests of all.
 pub(crate) fn measure(guests: &Guests, case: Case, plan: Plan) -> Measured {
-    let nanos = (0..plan.sets).map(|set| measure_set(guests, case, plan, set)).collect();
-    Measured { case, nanos }
+    let mut absent = [const { None }; ENTRANTS.len()];
+    let of_set = if case.tasks < MANY { measure_together } else { measure_alone };
+    let sets = if case.tasks < MANY { plan.sets } else { plan.sets.min(4) };
+    let nanos = (0..sets).map(|set| of_set(guests, case, plan, set, &mut absent)).collect();
+    Measured { case, nanos, absent }
 }
 
-/// All rounds with one set of futures for each contestant.
-fn measure_set(guests: &Guests, case: Case, plan: Plan, set: usize) -> Vec<[f64; ENTRANTS.len()]> {
-    let mut contestants: Vec<Option<Box<dyn Contestant>>> = ENTRANTS.iter().map(|_| None).collect();
+/// A contestant, unless it is known to be absent or turns out to be.
+fn make(guests: &Guests, case: Case, entrant: usize, absent: &mut Option<String>) -> Option<Box<dyn Contestant>> {
+    if absent.is_some() {
+        return None;
+    }
+    match (ENTRANTS[entrant].make)(guests, case.tasks, case.quantum) {
+        Ok(contestant) => Some(contestant),
+        Err(why) => {
+            *absent = Some(why);
+            None
+        }
+    }
+}
+
+/// All rounds with one set of futures for each contestant, all of them alive.
+fn measure_together(
+    guests: &Guests,
+    case: Case,
+    plan: Plan,
+    set: usize,
+    absent: &mut [Option<String>; ENTRANTS.len()],
+) -> Vec<[f64; ENTRANTS.len()]> {
+    let mut contestants = [const { None }; ENTRANTS.len()];
     // Whoever comes first gets the lowest addresses, so everybody does in turn.
     for entrant in order(set) {
-        contestants[entrant] = Some((ENTRANTS[entrant].make)(guests, case.tasks, case.quantum));
+        contestants[entrant] = make(guests, case, entrant, &mut absent[entrant]);
     }
-    let mut contestants: Vec<_> = contestants.into_iter().flatten().collect();
     (0..plan.rounds).map(|round| measure_round(&mut contestants, case, plan, round)).collect()
+}
+
+/// The same, one contestant after the other, with few rounds of many switches: all of a contestant's, and then the next one's.
+fn measure_alone(
+    guests: &Guests,
+    case: Case,
+    plan: Plan,
+    set: usize,
+    absent: &mut [Option<String>; ENTRANTS.len()],
+) -> Vec<[f64; ENTRANTS.len()]> {
+    let mut rounds = vec![[f64::NAN; ENTRANTS.len()]; plan.rounds.min(4)];
+    for entrant in order(set) {
+        if let Some(mut contestant) = make(guests, case, entrant, &mut absent[entrant]) {
+            for round in &mut rounds {
+                round[entrant] = measure_one(&mut *contestant, entrant, case, plan);
+            }
+        }
+    }
+    rounds
+}
+
+/// Nanoseconds a switch of one contestant.
+fn measure_one(contestant: &mut dyn Contestant, entrant: usize, case: Case, plan: Plan) -> f64 {
+    // Untimed: its futures come back into the caches, and the first time around they are started.
+    contestant.run((2 * case.tasks as u64).min(MANY as u64));
+    let switches = plan.switches.max(2 * case.tasks as u64 * u64::from(case.tasks >= MANY));
+    let (made, time) = contestant.measure((switches / ENTRANTS[entrant].fewer).max(1));
+    time.as_nanos() as f64 / made as f64
 }
 
 /// Every contestant once.
 fn measure_round(
-    contestants: &mut [Box<dyn Contestant>],
+    contestants: &mut [Option<Box<dyn Contestant>>; ENTRANTS.len()],
     case: Case,
     plan: Plan,
     round: usize,
 ) -> [f64; ENTRANTS.len()] {
-    let mut nanos = [0.0; ENTRANTS.len()];
+    let mut nanos = [f64::NAN; ENTRANTS.len()];
     for entrant in order(round) {
-        let contestant = &mut contestants[entrant];
-        // Untimed: its futures come back into the caches, and the first time around they are started.
-        contestant.run(2 * case.tasks as u64);
-        let (switches, time) = contestant.measure(plan.switches);
-        nanos[entrant] = time.as_nanos() as f64 / switches as f64;
+        if let Some(contestant) = &mut contestants[entrant] {
+            nanos[entrant] = measure_one(&mut **contestant, entrant, case, plan);
+        }
     }
     nanos
 }

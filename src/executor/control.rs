@@ -449,6 +449,11 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         &mut self.observer
     }
 
+    /// Who watched, of an executor that is done with.
+    pub(crate) fn into_observer(self) -> O {
+        self.observer
+    }
+
     /// What is in the slot, if it is that task's.
     pub(super) fn slot(&self, id: TaskId) -> Option<&State> {
         let slot = self.slots.get(id.index())?;

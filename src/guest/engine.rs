@@ -80,7 +80,8 @@ impl EngineConfig {
         self
     }
 
-    /// Whether compiling one module uses all cores, which starts a global pool of threads. Off, unless set.
+    /// Whether compiling one module uses all cores, which starts a global pool of threads. Off, unless set, and without effect in a
+    /// build without the feature `cranelift`.
     #[must_use]
     pub fn parallel_compilation(mut self, on: bool) -> EngineConfig {
         self.parallel_compilation = on;
@@ -114,16 +115,14 @@ impl EngineConfig {
         let mut config = wasmtime::Config::new();
         config
             .consume_fuel(self.metering)
-            // The same bits on every machine.
-            .cranelift_nan_canonicalization(true)
             .relaxed_simd_deterministic(true)
             // Data segments cost fuel by the byte everywhere, or nowhere: with images it would depend on the segment.
             .memory_init_cow(false)
             .max_wasm_stack(self.max_stack)
             .async_stack_size(self.max_stack + HOST_STACK)
             // The innermost frame says where a trap happened; a recursion bomb has 100,000 of them.
-            .wasm_backtrace_max_frames(NonZeroUsize::new(1))
-            .parallel_compilation(self.parallel_compilation);
+            .wasm_backtrace_max_frames(NonZeroUsize::new(1));
+        self.set_compiler(&mut config);
         if let Allocation::Pooling { tasks, max_memory } = self.allocation {
             let mut pool = wasmtime::PoolingAllocationConfig::new();
             pool.total_core_instances(tasks)
@@ -136,6 +135,19 @@ impl EngineConfig {
             sys::give_memories(&mut config);
         }
         config
+    }
+
+    /// What only a compiler has to be told.
+    #[cfg(feature = "cranelift")]
+    fn set_compiler(&self, config: &mut wasmtime::Config) {
+        // The same bits on every machine.
+        config.cranelift_nan_canonicalization(true).parallel_compilation(self.parallel_compilation);
+    }
+
+    /// There is no compiler in this build.
+    #[cfg(not(feature = "cranelift"))]
+    fn set_compiler(&self, _: &mut wasmtime::Config) {
+        let _ = self.parallel_compilation;
     }
 }
 
@@ -191,6 +203,11 @@ impl Engine {
     #[must_use]
     pub fn metering(&self) -> bool {
         self.metering
+    }
+
+    /// The settings that machine code is made by, where they can differ between two engines of one version. Wasmtime compares its own.
+    pub(super) fn code_settings(&self) -> String {
+        format!("metering {}", if self.metering { "on" } else { "off" })
     }
 
     /// How an overflow of a stack is caught, where stacks are this library's; `None` where they are Wasmtime's.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `engine` | the settings under which modules compile and run |
 //! | `module` | loading: text or binary, what can be wrong with a file, compiled once |
+//! | `artifact` | the form of a precompiled module, and what is checked of it |
 //! | `signature` | what an export takes and returns, and arguments read by it |
 //! | `host` | what a module's imports are served from |
 //! | `sched` | functions for guests: yield, sleep, log, channels, tasks |
@@ -19,6 +20,7 @@
 //! A call's future is one `async` block: make a store, instantiate, call, read the fuel. Wasmtime runs the guest in it on a fiber of its
 //! own, and when the fuel of a slice is used up the fiber is left and the future returns `Pending`. Nobody in here knows who polls.
 
+mod artifact;
 mod engine;
 mod exports;
 mod hook;

@@ -1,5 +1,7 @@
-//! Modules: read from a file or from memory, told text from binary by their content, compiled once.
+//! Modules: read from a file or from memory, told text from binary by their content, compiled once. Loading what was compiled before
+//! is `unsafe`, and in `sys/precompiled`.
 
+use super::artifact;
 use super::engine::Engine;
 use super::hook::HostState;
 use super::host::Linker;
@@ -69,37 +71,63 @@ impl Module {
     /// # Errors
     /// [`ErrorKind::Read`], [`ErrorKind::TooLarge`], and those of [`Module::from_bytes`].
     pub fn from_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Module> {
-        let path = path.as_ref();
-        let name = path.display().to_string();
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)
-            .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
-            .map_err(|source| ErrorKind::Read { path: path.into(), source })?;
-        if bytes.len() as u64 > LARGEST_FILE {
-            let limit = LARGEST_FILE;
-            return Err(ErrorKind::TooLarge { module: name, limit }.into());
-        }
+        let (name, bytes) = read_file(path.as_ref())?;
         Module::from_bytes(engine, name, bytes)
     }
 
     /// Compiles a module from memory, in the text or the binary format. The name is for messages.
     ///
     /// # Errors
-    /// [`ErrorKind::EmptyFile`], [`ErrorKind::NotWasm`], [`ErrorKind::Text`], [`ErrorKind::Component`], [`ErrorKind::Malformed`].
+    /// [`ErrorKind::EmptyFile`], [`ErrorKind::NotWasm`], [`ErrorKind::Text`], [`ErrorKind::Component`], [`ErrorKind::Malformed`];
+    /// [`ErrorKind::Precompiled`] for what [`Module::from_precompiled`] is there for; [`ErrorKind::NoCompiler`] in a build without the
+    /// feature `cranelift`.
     pub fn from_bytes(engine: &Engine, name: impl Into<String>, bytes: impl AsRef<[u8]>) -> Result<Module> {
         let name = name.into();
         let binary = to_binary(&name, bytes.as_ref())?;
-        let compiled =
-            wasmtime::Module::from_binary(engine.wasmtime(), &binary).map_err(|error| malformed(&name, &error))?;
-        Ok(Module(Arc::new(Inner {
+        let compiled = compile(engine, &name, &binary)?;
+        Ok(Module::assemble(
+            name,
+            engine,
+            compiled,
             #[cfg(feature = "digest")]
-            sha256: crate::trace::sha256(&binary),
+            crate::trace::sha256(&binary),
+        ))
+    }
+
+    /// A module of its parts.
+    pub(super) fn assemble(
+        name: String,
+        engine: &Engine,
+        compiled: wasmtime::Module,
+        #[cfg(feature = "digest")] sha256: String,
+    ) -> Module {
+        Module(Arc::new(Inner {
+            #[cfg(feature = "digest")]
+            sha256,
             initialize: initializer(&compiled),
             engine: engine.clone(),
             pure: OnceLock::new(),
             compiled,
             name,
-        })))
+        }))
+    }
+
+    /// Its machine code, to be kept and loaded with [`Module::from_precompiled`], also by a build without a compiler. It is for this
+    /// version of Wasmtime, this architecture and system, a processor that has what this one has, and an engine with equal settings;
+    /// `max_stack` and `parallel_compilation` may differ. The name is not kept, the SHA-256 of the binary form is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`], if Wasmtime cannot write it.
+    #[cfg(all(feature = "cranelift", feature = "digest"))]
+    pub fn precompile(&self) -> Result<Vec<u8>> {
+        let code = self.0.compiled.serialize().map_err(|error| malformed(self.name(), &error))?;
+        Ok(artifact::write(self.engine(), self.sha256(), &code))
+    }
+
+    /// Whether something begins as a precompiled module does. That it can be loaded, or trusted, is not said.
+    #[must_use]
+    pub fn is_precompiled(bytes: &[u8]) -> bool {
+        artifact::is_precompiled(bytes)
     }
 
     /// The file that it was read from, or the name that it was given.
@@ -247,11 +275,40 @@ fn initializer(module: &wasmtime::Module) -> Option<ModuleExport> {
     }
 }
 
+/// The content of a module's file, and what the module is called.
+pub(super) fn read_file(path: &Path) -> Result<(String, Vec<u8>)> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|source| ErrorKind::Read { path: path.into(), source })?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        let limit = LARGEST_FILE;
+        return Err(ErrorKind::TooLarge { module: name, limit }.into());
+    }
+    Ok((name, bytes))
+}
+
+/// Compiles.
+#[cfg(feature = "cranelift")]
+fn compile(engine: &Engine, name: &str, binary: &[u8]) -> Result<wasmtime::Module> {
+    wasmtime::Module::from_binary(engine.wasmtime(), binary).map_err(|error| malformed(name, &error))
+}
+
+/// Says that this build cannot.
+#[cfg(not(feature = "cranelift"))]
+fn compile(_: &Engine, name: &str, _: &[u8]) -> Result<wasmtime::Module> {
+    Err(ErrorKind::NoCompiler { module: name.into() }.into())
+}
+
 /// The binary form of a file's content, by what it is and not by what it is called.
 fn to_binary<'a>(name: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
     let module = name.to_string();
     if bytes.is_empty() {
         return Err(ErrorKind::EmptyFile { module }.into());
+    }
+    if artifact::is_precompiled(bytes) {
+        return Err(ErrorKind::Precompiled { module }.into());
     }
     let binary = if bytes.starts_with(b"\0asm") {
         Cow::Borrowed(bytes)
@@ -283,8 +340,14 @@ fn printable(line: &str) -> String {
 }
 
 /// Wasmtime did not take the binary.
+#[cfg(feature = "cranelift")]
 fn malformed(name: &str, error: &wasmtime::Error) -> Error {
-    ErrorKind::Malformed { module: name.into(), message: printable(&one_line(&error.root_cause().to_string())) }.into()
+    ErrorKind::Malformed { module: name.into(), message: wasmtime_says(error) }.into()
+}
+
+/// What Wasmtime says is wrong, in one line.
+pub(super) fn wasmtime_says(error: &wasmtime::Error) -> String {
+    printable(&one_line(&error.root_cause().to_string()))
 }
 
 /// A message with its lines and runs of blanks folded into one line.

@@ -8,6 +8,9 @@ use fuelsched::policy::RoundRobin;
 use fuelsched::{Budget, Engine, EngineConfig, Executor, Fuel, Linker, Module, Value};
 use std::process::Command;
 
+/// Set in a child process that is to use its address space up.
+const SHORT: &str = "FUELSCHED_TEST_SHORT";
+
 /// Set in a child process that is to overflow a stack.
 const OVERFLOW: &str = "FUELSCHED_TEST_OVERFLOW";
 
@@ -216,6 +219,59 @@ fn when_the_address_space_is_used_up_the_limit_is_named_and_the_others_go_on() {
 
 #[cfg(all(feature = "cli", target_os = "linux"))]
 #[test]
+fn a_short_address_space_never_ends_the_process_however_short_it_is() {
+    for mib in [250, 350, 500] {
+        for guest in ["wasm/fib.wat:main=10", "wasm/grow-memory.wat:main=3"] {
+            let run = limited(mib << 10, &format!("run --format json --quantum 100 --copies 1500 {guest}"));
+            // Some did not get a stack or a memory; nothing was ended by a signal, and all have an outcome.
+            assert_eq!(run.code, 1, "{mib} MiB, {guest}: {}", run.err);
+            let json = run.json();
+            let tasks = json["tasks"].as_array().unwrap();
+            assert_eq!(tasks.len(), 1500);
+            for task in tasks.iter().filter(|task| task["outcome"] == "failed") {
+                let error = task["error"].as_str().unwrap();
+                assert!(!error.contains("no stack") || error.contains("RLIMIT_AS"), "{error}");
+            }
+        }
+    }
+}
+
+/// What the child process does: takes all the stacks that there are, and then wants some address space for something else.
+#[cfg(target_os = "linux")]
+fn use_up() {
+    let program = guest("spin").program().unwrap();
+    let mut sched = Executor::builder().policy(RoundRobin::new(Fuel(100))).build();
+    for _ in 0..3_000 {
+        sched.spawn(program.call((), "main", &[])).unwrap();
+    }
+    sched.run_for(Budget::polls(3_000));
+    assert!(sched.live() > 100 && sched.live() < 3_000, "{}", sched.live());
+    // A thread's stack is a mapping, as what a heap grows by is, but a heap may have some in store.
+    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(|| ());
+    assert!(thread.is_ok_and(|thread| thread.join().is_ok()), "the rest of the process was left no room");
+    // Those that have a stack go on.
+    let switches = sched.totals().switches;
+    sched.run_for(Budget::polls(1_000));
+    assert_eq!(sched.totals().switches, switches + 1_000);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn stacks_leave_the_rest_of_the_process_some_room() {
+    if std::env::var_os(SHORT).is_some() {
+        return use_up();
+    }
+    let mut shell = Command::new("sh");
+    shell.args([
+        "-c",
+        "ulimit -v 1000000 && exec \"$0\" --exact dense::stacks_leave_the_rest_of_the_process_some_room --test-threads 1",
+    ]);
+    let output = shell.arg(std::env::current_exe().unwrap()).env(SHORT, "1").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[cfg(all(feature = "cli", target_os = "linux"))]
+#[test]
 fn the_density_that_cannot_be_had_is_an_error() {
     let run = limited(1 << 20, "bench --density 5000");
     assert_eq!((run.code, run.out.as_str()), (2, ""));
@@ -246,14 +302,30 @@ fn density_is_measured_and_all_tasks_are_right() {
     );
 }
 
+#[cfg(all(feature = "cli", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[test]
+fn the_version_at_length_says_how_stacks_are_guarded() {
+    let guard = engine().stack_guard().unwrap();
+    let short = sched(&["--version"]);
+    for words in [&["--version", "--verbose"][..], &["-V", "--verbose"]] {
+        let run = sched(words);
+        assert_eq!((run.code, run.err.as_str()), (0, ""));
+        let expected = format!("{}stacks   of this program's own, guarded by {guard}\nmachine  ", short.out);
+        assert!(run.out.starts_with(&expected) && run.out.lines().count() == 3, "{}", run.out);
+    }
+    assert_eq!(sched(&["--verbose"]).code, 2);
+}
+
 #[cfg(feature = "cli")]
 #[test]
 fn mistakes_are_said() {
     for (words, expected) in [
-        (&["bench"][..], "--density <N>"),
-        (&["bench", "--density", "0"], "a whole number from 1 to 100000000"),
+        (&["bench", "--density", "0"][..], "a whole number from 1 to 100000000"),
         (&["bench", "--density", "many"], "such as 100_000"),
         (&["bench", "--density", "10", "--max-stack", "1"], "16KiB"),
+        (&["bench", "--density", "10", "wasm/fib.wat"], "cannot be used with"),
+        (&["bench", "--density", "10", "--runs", "3"], "cannot be used with"),
+        (&["bench", "--memory"], "--density <N>"),
     ] {
         let run = sched(words);
         assert_eq!(run.code, 2, "{words:?}");

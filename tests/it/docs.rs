@@ -108,6 +108,11 @@ fn the_page_on_policies_shows_what_is_printed() {
 }
 
 #[test]
+fn the_page_on_precompiled_modules_shows_what_is_printed() {
+    assert!(check("docs/precompiled.md") >= 3);
+}
+
+#[test]
 fn the_page_on_replays_shows_what_is_printed() {
     assert!(check("docs/replay.md") > 0);
 }

@@ -1,6 +1,7 @@
 //! The tests of the whole, in one binary, because each binary links Wasmtime anew.
 
 mod allocation;
+mod bench_guests;
 #[cfg(feature = "host")]
 mod channels;
 mod control;
@@ -24,8 +25,11 @@ mod support;
 mod waiting;
 #[cfg(all(feature = "wasi", unix))]
 mod wasi;
+mod workers;
 
 // The binary, and what the documents say of it.
+#[cfg(feature = "cli")]
+mod bench;
 #[cfg(feature = "cli")]
 mod binary;
 #[cfg(feature = "cli")]
@@ -38,6 +42,8 @@ mod docs;
 mod hostile;
 #[cfg(feature = "cli")]
 mod plan;
+#[cfg(feature = "cli")]
+mod precompiled;
 #[cfg(feature = "cli")]
 mod recording;
 #[cfg(feature = "cli")]

@@ -69,19 +69,36 @@ Examples:
 Exit codes: 0 compared; 1 not every policy took every task, or a module could not be loaded; 2 the
 command line or the plan is wrong, and nothing ran; 130 interrupted.";
 
-/// The examples of `sched bench`, and what it measures.
+/// The examples of `sched bench`, and its exit codes.
 const BENCH_EXAMPLES: &str = "\
-All tasks are spawned and run to their first suspension, then preempted ten times more, then run to
-their ends; each must return the right number. Memory is the process's resident set with its page
-tables (Linux).
+With --density all tasks are spawned and run to their first suspension, then preempted ten times
+more, then run to their ends; each must return the right number. Memory is the process's resident
+set with its page tables (Linux).
 
 Examples:
+  sched bench wasm/fib.wat=20 wasm/main.wat
+  sched bench --save before.json wasm/fib.wat=20
+  sched bench --compare before.json wasm/fib.wat=20
+  sched bench --compare before.json,after.json
+  sched bench --pin 1 --runs 100 --csv bench.csv --hdr-log bench.hlog
   sched bench --density 100_000
   sched bench --density 1_000_000             takes 10 GiB, and a minute
-  sched bench --density 10_000 --memory --format json | jq .task
+  sched bench --density 250_000 --memory --format json | jq .task
 
-Exit codes: 0 all tasks returned what they should; 1 some did not; 2 the command line is wrong, or
-not so many tasks were to be had, and what was used up is said.";
+Exit codes: 0 measured; 1 with --density, some task did not return what it should; 2 the command line
+or the plan is wrong, a task failed, or not so many tasks were to be had; 130 interrupted, and what was
+measured until then is reported.";
+
+/// The examples of `sched compile`, and what its files are.
+const COMPILE_EXAMPLES: &str = "\
+The files are for this version of sched and Wasmtime, this system and processor, and any --max-stack
+(docs/precompiled.md).
+
+Examples:
+  sched compile wasm/fib.wat -o /tmp/fib.cwasm
+  sched run --allow-precompiled /tmp/fib.cwasm:main=30
+
+Exit codes: 0 all compiled; 1 some could not be; 2 the command line is wrong, and nothing was written.";
 
 /// What is said where words for a program go with more than one.
 const MANY_FOR_ARGV: &str = "what is behind -- goes with exactly one TASK; a plan gives each its own, with `argv`";
@@ -105,25 +122,39 @@ fn compare_help() -> String {
     format!("{TASK_HELP}\n{}\n{COMPARE_EXAMPLES}", policy::help())
 }
 
+/// What stands below `sched bench --help`.
+fn bench_help() -> String {
+    format!("{TASK_HELP}\n{}\n{BENCH_EXAMPLES}", policy::help())
+}
+
 /// Reads the command line; prints help, version or what is wrong with it, and exits, where that is all.
 pub(crate) fn parse() -> TopArgs {
     TopArgs::parse()
 }
 
 /// `0.1.0 (wasmtime 48.0.8)`.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (wasmtime ", env!("FUELSCHED_WASMTIME_VERSION"), ")");
+pub(crate) const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (wasmtime ", env!("FUELSCHED_WASMTIME_VERSION"), ")");
 
 /// Run many WebAssembly modules at once, preemptively and deterministically, by fuel
 ///
 /// Without a command it runs the demo: fib.wat with main(10) and main.wat, both built in, round robin with 1,000 fuel a turn and
 /// 10,000,000 fuel for each.
 #[derive(Debug, Parser)]
-#[command(name = "sched", version = VERSION, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "sched", disable_version_flag = true, after_help = EXAMPLES, max_term_width = 100)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct TopArgs {
     /// What to do instead of the demo.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+
+    /// Print the version
+    #[arg(long, short = 'V')]
+    pub(crate) version: bool,
+
+    /// With --version: how stacks are guarded here, and what machine this is
+    #[arg(long, requires = "version")]
+    pub(crate) verbose: bool,
 
     /// Run the demo's modules many times, and measure
     #[arg(long, conflicts_with_all = ["log", "timing"])]
@@ -146,29 +177,10 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Run the same tasks under several policies, and compare how they fared
     Compare(CompareArgs),
-    /// Measure how many suspended modules fit in one process, and what each costs
-    Bench(DensityArgs),
-}
-
-/// `sched bench`.
-#[derive(Debug, Args)]
-#[command(after_help = BENCH_EXAMPLES, max_term_width = 100)]
-pub(crate) struct DensityArgs {
-    /// So many modules, each suspended in the middle of a loop, all at once
-    #[arg(long, value_name = "N", value_parser = tasks)]
-    pub(crate) density: u64,
-
-    /// Give each module a memory of 64 KiB, and let it touch a page of that
-    #[arg(long)]
-    pub(crate) memory: bool,
-
-    /// Stack that a guest may use. Less of it makes page tables smaller
-    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = stack)]
-    pub(crate) max_stack: usize,
-
-    /// Show the results as a table or as JSON
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
+    /// Compile modules ahead, to files that load at once
+    Compile(CompileArgs),
+    /// Run the same tasks many times, and measure
+    Bench(Box<BenchArgs>),
 }
 
 /// `sched run`.
@@ -220,6 +232,89 @@ pub(crate) struct CompareArgs {
     pub(crate) format: Format,
 }
 
+/// `sched compile`.
+#[derive(Debug, Args)]
+#[command(after_help = COMPILE_EXAMPLES, max_term_width = 100)]
+pub(crate) struct CompileArgs {
+    /// Modules in the text or the binary format
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<String>,
+
+    /// Where the machine code goes [default: beside FILE, as .cwasm]
+    #[arg(long, short, value_name = "OUT")]
+    pub(crate) output: Option<String>,
+
+    /// Overwrite what is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `sched bench`.
+#[derive(Debug, Args)]
+#[command(after_help = bench_help(), max_term_width = 100)]
+pub(crate) struct BenchArgs {
+    /// What to run; the demo's modules, unless given.
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+
+    /// Who runs next, and its parameters, as listed below [default: round-robin]
+    #[arg(long, value_name = "NAME[:KEY=VALUE]...", value_parser = PolicySpec::parse)]
+    policy: Option<PolicySpec>,
+
+    /// How many times
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) runs: u32,
+
+    /// How many times before that, not measured
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(crate) warmup: u32,
+
+    /// Write what was measured to a file, for --compare
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<String>,
+
+    /// Compare with what --save wrote; with two files nothing is run, and the second is compared with the first
+    #[arg(long, value_name = "FILE[,FILE]", value_delimiter = ',')]
+    pub(crate) compare: Vec<String>,
+
+    /// Stay on this processor
+    #[arg(long, value_name = "CPU")]
+    pub(crate) pin: Option<usize>,
+
+    /// Instead of TASKs, so many modules, each suspended in the middle of a loop, all at once
+    #[arg(long, value_name = "N", value_parser = tasks)]
+    #[arg(conflicts_with_all = [
+        "tasks", "plan", "policy", "quantum", "fuel", "copies", "run_fuel", "run_time", "slice", "max_memory", "runs", "warmup", "save", "compare",
+        "quanta", "csv", "hgrm", "hdr_log",
+    ])]
+    pub(crate) density: Option<u64>,
+
+    /// With --density: give each module a memory of 64 KiB, and let it touch a page of that
+    #[arg(long, requires = "density")]
+    pub(crate) memory: bool,
+
+    /// The quanta of the quantum curve
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = fuel)]
+    #[arg(default_value = "100,1_000,10_000,100_000,1_000_000,10_000_000")]
+    pub(crate) quanta: Vec<u64>,
+
+    /// Write each distribution's percentiles to a file of comma-separated values
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<String>,
+
+    /// Write each distribution as a percentile file of HdrHistogram's into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) hgrm: Option<String>,
+
+    /// Write all distributions as a log of HdrHistogram's, version 2
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hdr_log: Option<String>,
+
+    /// A table, or one JSON object
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
 /// What to run, and within which limits.
 #[derive(Debug, Args)]
 pub(crate) struct WorkArgs {
@@ -263,6 +358,10 @@ pub(crate) struct WorkArgs {
     /// Stack of each guest; deeper recursion traps [default: 512KiB]
     #[arg(long, value_name = "SIZE", value_parser = stack)]
     max_stack: Option<usize>,
+
+    /// Run precompiled modules too. They are machine code with the run of this process: allow it for files that you compiled yourself
+    #[arg(long)]
+    pub(crate) allow_precompiled: bool,
 
     /// What becomes of functions that a module imports and that nothing serves [default: error]
     #[arg(long, value_name = "WHAT", value_enum)]
@@ -330,10 +429,14 @@ impl WorkArgs {
     /// What is to be run, whether the words say so or a plan does. An option goes before what the plan says.
     pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
         anyhow::ensure!(self.plan.is_some() || !self.tasks.is_empty(), NOTHING_TO_RUN);
-        let mut plan = match &self.plan {
+        self.over(match &self.plan {
             Some(path) => plan::read(path)?,
             None => plan::from_words(&self.tasks, self.copies.unwrap_or(1), Plan::new()),
-        };
+        })
+    }
+
+    /// This plan, with what the options say.
+    fn over(&self, mut plan: Plan) -> anyhow::Result<Plan> {
         anyhow::ensure!(plan.total() <= MOST_TASKS, "these are {} tasks; a run takes {MOST_TASKS}", plan.total());
         plan.quantum = self.quantum.unwrap_or(plan.quantum);
         plan.fuel = self.fuel.or(plan.fuel);
@@ -341,6 +444,7 @@ impl WorkArgs {
         plan.run_time_ns = self.run_time.map(units::nanos).or(plan.run_time_ns);
         plan.max_memory = self.max_memory.unwrap_or(plan.max_memory);
         plan.max_stack = self.max_stack.unwrap_or(plan.max_stack);
+        plan.allow_precompiled = self.allow_precompiled;
         plan.slice_ns = self.slice.map(units::nanos).or(plan.slice_ns);
         plan.unknown_imports = self.unknown_imports.unwrap_or(plan.unknown_imports);
         if !self.argv.is_empty() {
@@ -366,6 +470,25 @@ impl WorldArgs {
             dirs.extend(self.dir.iter().cloned());
             *stdin = self.stdin.clone().or(stdin.take());
         }
+    }
+}
+
+impl BenchArgs {
+    /// What is to be run.
+    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
+        let named = self.work.plan.is_some() || !self.work.tasks.is_empty();
+        let mut plan = if named { self.work.plan()? } else { self.work.over(Plan::demo())? };
+        if let Some(policy) = &self.policy {
+            plan.policy = policy.clone().over(&plan.policy);
+        }
+        Ok(plan)
+    }
+}
+
+impl BenchArgs {
+    /// Stack that a guest may use, with --density: less than usual, because page tables are smaller then.
+    pub(crate) fn dense_stack(&self) -> usize {
+        self.work.max_stack.unwrap_or(64 << 10)
     }
 }
 

@@ -6,7 +6,8 @@
 //!
 //! Memory is read from `/proc/self/status` between the phases, page tables included.
 
-use crate::args::{DensityArgs, Format};
+use crate::args::{BenchArgs, Format};
+use crate::bench;
 use crate::machine::Machine;
 use crate::output;
 use crate::progress;
@@ -103,10 +104,11 @@ struct Account {
 }
 
 /// Measures, and reports.
-pub(crate) fn run(args: &DensityArgs, format: Format) -> Result<ExitCode> {
+pub(crate) fn run(tasks: u64, args: &BenchArgs) -> Result<ExitCode> {
     let interrupted = catch_interrupt()?;
+    bench::stay(args)?;
     // As dense as it can be; a module without a memory is compiled the same.
-    let config = EngineConfig::default().max_stack(args.max_stack).memories(Memories::Dense);
+    let config = EngineConfig::default().max_stack(args.dense_stack()).memories(Memories::Dense);
     let engine = Engine::new(&config)?;
     let text = match args.memory {
         true => COUNT.replace("MEMORY", "(memory 1)").replace("TOUCH", "(i32.store (i32.const 0) (i32.const 1))"),
@@ -115,8 +117,8 @@ pub(crate) fn run(args: &DensityArgs, format: Format) -> Result<ExitCode> {
     let program = Module::from_bytes(&engine, "count", text)?.program()?;
     // Once alone, so that what is made once is not on the account of the tasks.
     Crowd::new(1).all(&program, &interrupted)?;
-    let density = measure(args, &engine, &program, &interrupted)?;
-    output::result(&match format {
+    let density = measure(tasks, args, &engine, &program, &interrupted)?;
+    output::result(&match args.format {
         Format::Json => serde_json::to_string_pretty(&density)? + "\n",
         Format::Human => density.table(),
     })?;
@@ -216,8 +218,14 @@ impl Crowd {
 }
 
 /// Goes through the phases.
-fn measure(args: &DensityArgs, engine: &Engine, program: &Program, interrupted: &AtomicBool) -> Result<Density> {
-    let mut crowd = Crowd::new(args.density);
+fn measure(
+    tasks: u64,
+    args: &BenchArgs,
+    engine: &Engine,
+    program: &Program,
+    interrupted: &AtomicBool,
+) -> Result<Density> {
+    let mut crowd = Crowd::new(tasks);
     let before = Resident::now()?;
     let stacks_before = stacks();
     let spawn = crowd.spawn(program, interrupted)?;
@@ -226,7 +234,7 @@ fn measure(args: &DensityArgs, engine: &Engine, program: &Program, interrupted: 
     let (stacks, mappings, fewest_preemptions) =
         (stacks().saturating_sub(stacks_before), mappings()?, crowd.fewest_preemptions());
     let (end, right) = crowd.end(interrupted)?;
-    let each = |bytes: u64| bytes as f64 / args.density as f64;
+    let each = |bytes: u64| bytes as f64 / tasks as f64;
     let ns = |time: Duration, times: u64| time.as_nanos() as f64 / times as f64;
     let [pages, tables] =
         [resident.pages - before.pages.min(resident.pages), resident.tables - before.tables.min(resident.tables)];
@@ -235,12 +243,12 @@ fn measure(args: &DensityArgs, engine: &Engine, program: &Program, interrupted: 
         engine: engine_name(),
         machine: Machine::here(),
         guard: engine.stack_guard().map_or_else(|| "Wasmtime's".into(), |guard| guard.to_string()),
-        max_stack: args.max_stack,
-        tasks: args.density,
+        max_stack: args.dense_stack(),
+        tasks,
         memory: args.memory,
-        spawn_ns: ns(spawn, args.density),
-        switch_ns: ns(switch, ROUNDS * args.density),
-        switches: ROUNDS * args.density,
+        spawn_ns: ns(spawn, tasks),
+        switch_ns: ns(switch, ROUNDS * tasks),
+        switches: ROUNDS * tasks,
         fewest_preemptions,
         mappings,
         resident,
@@ -251,7 +259,7 @@ fn measure(args: &DensityArgs, engine: &Engine, program: &Program, interrupted: 
             heap: each(pages.saturating_sub(stacks)),
             executor: (Executor::<RoundRobin>::BYTES_A_TASK + RoundRobin::BYTES_A_TASK) as u64,
         },
-        end_ns: ns(end, args.density),
+        end_ns: ns(end, tasks),
         right,
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::plan::{Plan, Source, TaskPlan};
 use crate::progress::Compiling;
+use crate::trusted::load_trusted;
 use crate::world::{self, Guest, is_wasi};
 use fuelsched::{Engine, ErrorKind, Linker, Module, Program, Value};
 use std::collections::BTreeMap;
@@ -92,7 +93,7 @@ fn default_export(module: &Module) -> &'static str {
 /// An error means that none of them can run.
 pub(crate) fn load(engine: &Engine, plan: &mut Plan) -> anyhow::Result<Vec<Job>> {
     let linker = world::linker(engine, plan.unknown_imports)?;
-    let modules = compile(engine, &plan.modules);
+    let modules = compile(engine, &plan.modules, plan.allow_precompiled);
     for (source, module) in plan.modules.iter_mut().zip(&modules) {
         source.sha256 = module.as_ref().ok().map(|module| module.sha256().into());
     }
@@ -139,7 +140,7 @@ fn number_names(jobs: &mut [Job]) {
 }
 
 /// Loads modules, as many at a time as there are cores.
-fn compile(engine: &Engine, sources: &[Source]) -> Vec<Result<Module, Refusal>> {
+fn compile(engine: &Engine, sources: &[Source], trusting: bool) -> Vec<Result<Module, Refusal>> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(sources.len());
     let mut progress = Compiling::new(sources.len());
     let queue = Mutex::new(sources.iter().enumerate());
@@ -147,7 +148,7 @@ fn compile(engine: &Engine, sources: &[Source]) -> Vec<Result<Module, Refusal>> 
     let all = thread::scope(|scope| {
         for _ in 0..threads {
             let (queue, sender) = (&queue, sender.clone());
-            scope.spawn(move || compile_from(engine, queue, &sender));
+            scope.spawn(move || compile_from(engine, queue, trusting, &sender));
         }
         drop(sender);
         progress.collect(&loaded)
@@ -156,17 +157,26 @@ fn compile(engine: &Engine, sources: &[Source]) -> Vec<Result<Module, Refusal>> 
     all.into_values().collect()
 }
 
+/// Loads a module, by its content: compiled, or precompiled and trusted.
+fn from_file(engine: &Engine, path: &str, trusting: bool) -> fuelsched::Result<Module> {
+    match Module::from_file(engine, path) {
+        Err(error) if trusting && matches!(error.kind(), ErrorKind::Precompiled { .. }) => load_trusted(engine, path),
+        loaded => loaded,
+    }
+}
+
 /// Loads modules until the queue is empty.
 fn compile_from<'a>(
     engine: &Engine,
     queue: &Mutex<impl Iterator<Item = (usize, &'a Source)>>,
+    trusting: bool,
     loaded: &Sender<(usize, Result<Module, Refusal>)>,
 ) {
     let next = || queue.lock().ok()?.next();
     while let Some((position, source)) = next() {
         let module = match source.built_in {
             true => Module::from_bytes(engine, &source.path, built_in(&source.path)),
-            false => Module::from_file(engine, &source.path),
+            false => from_file(engine, &source.path, trusting),
         };
         if loaded.send((position, module.map_err(refusal))).is_err() {
             return;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! args (as typed) ─► plan (what to run) ─► jobs (loaded and checked) ─┬─► run, replay ─► report (table or JSON)
-//!                ├─► bench (the demo's modules, measured)             └─► compare (once for each policy)
+//!                ├─► bench (many runs, measured)                      └─► compare (once for each policy)
+//!                ├─► compile (modules to machine code, in files)
 //!                └─► density (so many modules suspended at once)
 //! ```
 //!
@@ -12,6 +13,7 @@
 mod args;
 mod bench;
 mod compare;
+mod compile;
 mod density;
 mod health;
 mod job;
@@ -26,6 +28,8 @@ mod progress;
 mod recording;
 mod report;
 mod run;
+#[path = "../../guest/sys/trusted.rs"]
+mod trusted;
 mod units;
 mod world;
 
@@ -48,16 +52,38 @@ fn main() -> ExitCode {
 
 /// Does what was asked. An error means that nothing ran.
 fn dispatch(args: TopArgs) -> Result<ExitCode> {
+    if args.version {
+        return version(args.verbose);
+    }
     match args.command {
         Some(Command::Run(args)) => match &args.replay {
-            Some(path) => recording::replay(path, args.stdout, args.output),
+            Some(path) => recording::replay(path, &args),
             None => run::run(args.plan()?, args.output, args.record.as_deref()),
         },
         Some(Command::Compare(args)) => compare::compare(args.work.plan()?, &args.policy, args.format),
-        Some(Command::Bench(args)) => density::run(&args, args.format),
-        None if args.benchmark => bench::run(args.runs, args.output.format),
+        Some(Command::Compile(args)) => compile::compile(&args),
+        Some(Command::Bench(args)) => match args.density {
+            Some(tasks) => density::run(tasks, &args),
+            None => bench::run(&args),
+        },
+        None if args.benchmark => bench::demo::run(args.runs, args.output.format),
         None => run::run(Plan::demo(), args.output, None),
     }
+}
+
+/// Says which version this is; at length, what the engine has found that the machine can do.
+fn version(verbose: bool) -> Result<ExitCode> {
+    let mut text = format!("sched {}\n", args::VERSION);
+    if verbose {
+        let guard = Engine::new(&EngineConfig::default())?.stack_guard();
+        let stacks = match guard {
+            Some(guard) => format!("of this program's own, guarded by {guard}"),
+            None => "Wasmtime's".into(),
+        };
+        text += &format!("stacks   {stacks}\nmachine  {}\n", machine::Machine::here().line());
+    }
+    output::result(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The engine that compiles and runs the modules, on all cores.

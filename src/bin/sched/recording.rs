@@ -1,11 +1,11 @@
 //! `--record` and `--replay`: a recording begins with the plan that was run, so that a file is all that a replay needs, beside the modules.
 
-use crate::args::{Format, OutputArgs};
+use crate::args::{Format, RunArgs};
 use crate::engine;
 use crate::job::{self, Job};
 use crate::make::{Maker, Workshop};
 use crate::output;
-use crate::plan::{Plan, Stdout};
+use crate::plan::Plan;
 use crate::progress::Running;
 use crate::report::{EndedBy, Report, TaskReport};
 use crate::run::{Watch, catch_interrupt, clock, engine_name};
@@ -45,13 +45,15 @@ pub(crate) fn create(path: &str, plan: &Plan) -> Result<Recorder<File>> {
 }
 
 /// Runs a recording again, and reports.
-pub(crate) fn replay(path: &str, stdout: Option<Stdout>, output: OutputArgs) -> Result<ExitCode> {
+pub(crate) fn replay(path: &str, args: &RunArgs) -> Result<ExitCode> {
+    let output = args.output;
     let interrupted = catch_interrupt()?;
     let file = File::open(path).with_context(|| path.to_string())?;
     let recording = Recording::new(BufReader::new(file)).with_context(|| path.to_string())?;
     let Header { engine: recorded_by, architecture, mut plan } =
         header(&recording).with_context(|| path.to_string())?;
-    plan.stdout = stdout.or(plan.stdout);
+    plan.stdout = args.stdout.or(plan.stdout);
+    plan.allow_precompiled = args.work.allow_precompiled;
     note_difference("by", &recorded_by, &engine_name());
     note_difference("on", &architecture, std::env::consts::ARCH);
     let hashes: Vec<_> = plan.modules.iter().map(|module| module.sha256.clone()).collect();

@@ -250,7 +250,7 @@ pub(crate) fn catch_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
 }
 
 /// A group of a plan as the library has it.
-fn as_group(plan: &GroupPlan) -> Group {
+pub(crate) fn as_group(plan: &GroupPlan) -> Group {
     let mut group = Group::new();
     if let Some(weight) = plan.weight {
         group = group.weight(weight);

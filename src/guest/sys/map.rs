@@ -3,6 +3,9 @@
 use std::io;
 use std::ptr;
 
+/// Address space that every new mapping leaves for the rest of the process. A heap that cannot grow ends the process, a stack that cannot be had ends a task.
+const SPARE: usize = 16 << 20;
+
 /// Bytes of a page.
 pub(super) fn page_size() -> usize {
     // SAFETY: it reads a number.
@@ -11,23 +14,26 @@ pub(super) fn page_size() -> usize {
 }
 
 /// A new mapping of so many bytes, read and written, without swap space set aside, in small pages: one touched page must not bring 2 MiB with it.
+/// It is refused if it would leave less than [`SPARE`].
 pub(super) fn map(length: usize) -> io::Result<usize> {
     let (access, kind) =
         (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
+    let and_spare = length.checked_add(SPARE).ok_or(io::ErrorKind::OutOfMemory)?;
     // SAFETY: a new private mapping, at an address of the system's choice, touches nothing that is there.
-    let start = unsafe { libc::mmap(ptr::null_mut(), length, access, kind, -1, 0) };
+    let start = unsafe { libc::mmap(ptr::null_mut(), and_spare, access, kind, -1, 0) };
     if start == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
     let start = start.expose_provenance();
+    unmap(start + length, SPARE);
     // A kernel without huge pages refuses, and needs no advice.
     let _ = advise(start, length, libc::MADV_NOHUGEPAGE);
     Ok(start)
 }
 
-/// Ends a mapping.
+/// Ends a mapping, or the end of one.
 pub(super) fn unmap(start: usize, length: usize) {
-    // SAFETY: only mappings of `map` come here, whole, once nobody uses them.
+    // SAFETY: only mappings of `map` come here, whole, once nobody uses them, and what it has just mapped to spare.
     let _ = unsafe { libc::munmap(ptr::with_exposed_provenance_mut(start), length) };
 }
 

@@ -9,6 +9,7 @@
 //! * Memories larger than [`LARGEST_ROOM`] have a mapping of their own.
 
 use super::map::{advise, map, unmap};
+use super::shortage;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
@@ -155,9 +156,7 @@ unsafe impl MemoryCreator for Creator {
         if guard > 0 || reserved.is_some_and(|bytes| bytes > 0) {
             return Err("memories without reservation and guard are not what this engine compiles for".into());
         }
-        let no_room = |error| {
-            format!("no memory for another task: the address space of the process (ulimit -v) is used up ({error})")
-        };
+        let no_room = |error| format!("no memory for another task: {}", shortage::explain(&error));
         let room = self.0.take(minimum).map_err(no_room)?;
         Ok(Box::new(Memory { room, size: minimum, maximum }))
     }

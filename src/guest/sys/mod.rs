@@ -3,9 +3,12 @@
 //! | file | holds |
 //! |---|---|
 //! | `near` | bringing memory near that will soon be needed |
+//! | `precompiled` | loading machine code that was compiled before |
+//! | `trusted` | a program's word that such code is its own; no part of the library |
 //! | `stacks` | stacks for fibers, many of them |
 //! | `memories` | linear memories, many of them |
 //! | `map` | the system calls behind those two |
+//! | `shortage` | which limit was met when they fail |
 //!
 //! Stacks and memories are for Linux on x86-64 and aarch64; elsewhere they are Wasmtime's own.
 
@@ -16,6 +19,9 @@ mod map;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod memories;
 mod near;
+mod precompiled;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod shortage;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod stacks;
 

@@ -16,11 +16,11 @@
 //!   frames in order. The kernel ends the process then, with a message of Wasmtime's; a guest that recurses is stopped by Wasmtime long before, and traps.
 //! * **Used again, last in first out.** The stack that was left last is the one that the caches know. What a task left on it stays on it, as
 //!   everywhere where stacks are used again; a guest cannot read its stack.
-//! * **Given back.** Of what a task used of its stack beyond [`WARM`] bytes the system is given back all at once, and of the stacks that are free
-//!   beyond [`MOST_WARM`] everything. Reservations stay until the engine is dropped, with the last of its stacks.
+//! * **Given back.** Beyond [`KEPT`] bytes of free stacks, what a task used of its stack below the top [`WARM`] bytes is given back to the
+//!   system at once, and of the stacks that are free beyond [`MOST_WARM`] everything. Reservations stay until the engine is dropped, with the last of its stacks.
 
 use super::map::{advise, is_resident, map, page_size, protect, unmap};
-use super::{Guard, NoStack};
+use super::{Guard, NoStack, shortage};
 use crate::error::{ErrorKind, Result};
 use std::io;
 use std::ops::Range;
@@ -33,6 +33,9 @@ const GUARD: usize = 64 * 1024;
 
 /// Bytes at the top of a free stack that stay with the process.
 const WARM: usize = 32 * 1024;
+
+/// Bytes of free stacks that stay whole: the few that come and go all the time, about which the system need not be asked each time.
+const KEPT: usize = 16 * 1024 * 1024;
 
 /// Free stacks that stay warm.
 const MOST_WARM: usize = 1024;
@@ -137,6 +140,12 @@ impl Stacks {
     /// Takes a stack back.
     fn give_back(&self, range: Range<usize>) {
         let warm_from = range.end.saturating_sub(WARM).max(range.start);
+        let mut pool = self.pool();
+        if pool.warm.len() * self.size < KEPT {
+            pool.warm.push(range.end);
+            return;
+        }
+        drop(pool);
         // Whoever went deeper has touched the page below the warm ones.
         if warm_from > range.start && is_resident(warm_from - self.page, self.page) {
             let _ = advise(range.start, warm_from - range.start, libc::MADV_DONTNEED);
@@ -209,15 +218,15 @@ impl Drop for Stack {
     }
 }
 
-/// The message where no stack is to be had: which limit that probably is.
+/// Why no stack is to be had: which limit was met, and where guards take part of it, that they do.
 fn out_of_stacks(stacks: &Stacks, error: &io::Error) -> String {
-    let limit = match stacks.guard {
-        Guard::Marked => "the address space of the process (ulimit -v), or the system's memory",
+    let why = shortage::explain(error);
+    match stacks.guard {
+        Guard::Marked => why,
         Guard::Protected => {
-            "the mappings of the process (vm.max_map_count; this kernel has no MADV_GUARD_INSTALL), or its address space (ulimit -v)"
+            format!("{why}; each stack takes two mappings, because this kernel has no MADV_GUARD_INSTALL")
         }
-    };
-    format!("{limit} is used up ({error})")
+    }
 }
 
 /// What the kernel can do for guards, tried on a page that is thrown away.
@@ -262,11 +271,14 @@ mod tests {
     #[test]
     fn the_stack_that_was_left_last_is_the_next_one_and_what_was_deep_is_given_back() {
         let home = Arc::new(Stacks::new(256 * 1024).unwrap());
-        let (first, second) = (stack(&home, 1), stack(&home, 1));
-        let (deep, shallow) = (first.range(), second.range());
+        let mut stacks: Vec<_> = (0..=KEPT / home.size).map(|_| stack(&home, 1)).collect();
+        let (last, first) = (stacks.pop().unwrap(), stacks[0].range());
+        let deep = last.range();
         (deep.start..deep.end).step_by(home.page).for_each(touch);
-        touch(shallow.end - 1);
-        drop((second, first));
+        touch(first.start);
+        drop(stacks);
+        assert!(is_resident(first.start, home.page), "the first ones stay whole");
+        drop(last);
         assert!(is_resident(deep.end - home.page, home.page), "its top is warm");
         assert!(!is_resident(deep.end - WARM - home.page, home.page) && !is_resident(deep.start, home.page));
         assert_eq!(stack(&home, 1).range(), deep);
@@ -305,6 +317,6 @@ mod tests {
         home.guard = Guard::Protected;
         assert!(home.take().is_ok_and(|top| top > 0));
         let message = out_of_stacks(&home, &io::Error::from_raw_os_error(libc::ENOMEM));
-        assert!(message.contains("vm.max_map_count") && message.contains("ulimit -v"), "{message}");
+        assert!(message.contains("Cannot allocate memory") && message.ends_with("no MADV_GUARD_INSTALL"), "{message}");
     }
 }

@@ -55,6 +55,9 @@ pub(crate) struct Plan {
     /// How many tasks may be spawned by tasks.
     #[serde(default)]
     pub(crate) max_spawned: u32,
+    /// Whether precompiled modules are trusted. Only a command line says so: what plans and recordings name may come with them.
+    #[serde(skip)]
+    pub(crate) allow_precompiled: bool,
     /// The frames of the policy `cyclic`, kept under any policy.
     pub(crate) frames: Option<Frames>,
     /// Groups of tasks.
@@ -305,6 +308,7 @@ impl Plan {
             unknown_imports: Unknown::Error,
             stdout: None,
             max_spawned: 1_000,
+            allow_precompiled: false,
             frames: None,
             groups: Vec::new(),
             modules: Vec::new(),
