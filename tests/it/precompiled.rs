@@ -191,6 +191,8 @@ fn one_bad_file_does_not_keep_the_others_from_being_compiled() {
     let output = good.replace(".wat", ".cwasm");
     let _ = fs::remove_file(&output);
     let run = sched(&["compile", &bad, "/nonexistent.wat", &good]);
+    // The system's words once, and not again as their own cause.
+    assert_eq!(run.err.matches("No such file").count(), 1, "{}", run.err);
     assert_eq!((run.code, run.out.lines().count()), (1, 1));
     assert!(
         run.err.contains("bad.wat: not a WebAssembly module") && run.err.contains("/nonexistent.wat"),

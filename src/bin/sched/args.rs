@@ -85,9 +85,9 @@ Examples:
   sched bench --density 1_000_000             takes 10 GiB, and a minute
   sched bench --density 250_000 --memory --format json | jq .task
 
-Exit codes: 0 measured; 1 with --density, some task did not return what it should; 2 the command line
-or the plan is wrong, a task failed, or not so many tasks were to be had; 130 interrupted, and what was
-measured until then is reported.";
+Exit codes: 0 measured; 1 with --density, some task did not return what it should; 2 the command
+line or the plan is wrong, a task failed, or not so many tasks were to be had; 130 interrupted, and
+what was measured until then is reported.";
 
 /// The examples of `sched compile`, and what its files are.
 const COMPILE_EXAMPLES: &str = "\

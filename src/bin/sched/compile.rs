@@ -22,7 +22,8 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<ExitCode> {
     for (input, output) in args.files.iter().zip(outputs) {
         let written = Module::from_file(&engine, input)
             .and_then(|module| module.precompile())
-            .map_err(anyhow::Error::from)
+            // Its own message has its source in it.
+            .map_err(|error| anyhow::anyhow!("{error}"))
             .and_then(|bytes| write(&output, &bytes, args.force).map(|()| bytes.len() as u64));
         match written {
             Ok(bytes) => output::result(&said(input, &output, bytes))?,
