@@ -392,6 +392,9 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     /// Polls the task that was picked; `None` if it cannot run after all, which the policy now learns.
     #[inline(always)]
     fn run_slice(&mut self, run: Run, mut cap: Fuel) -> Option<Slice> {
+        if self.live >= near::MANY {
+            self.look_ahead();
+        }
         let task = picked(&mut self.slots, &self.policy, run.id);
         if task.detour {
             match may_run(task, &mut self.groups, self.now) {
@@ -405,10 +408,6 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let grant = run.grant.min(task.budget_left()).min(cap).max(Fuel(1));
         self.observer.picked(run.id, grant, run.why);
         task.meter.begin(grant);
-        if self.live >= near::MANY {
-            self.look_ahead();
-        }
-        let task = picked(&mut self.slots, &self.policy, run.id);
         let mut outcome = None;
         task.poll(&mut outcome);
         if outcome.is_some() || task.meter.used() >= task.budget || !task.is_plain() {
