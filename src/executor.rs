@@ -492,9 +492,15 @@ impl<P: Policy, O: Observer> Executor<P, O> {
                 why = ReadyReason::Woken;
             }
             if task.suspended == Suspended::No && !task.is_waiting() {
-                self.policy.ready(id, why, self.now);
+                self.make_ready(id, why);
             }
         }
+    }
+
+    /// Tells that a task can go on, or is new.
+    fn make_ready(&mut self, id: TaskId, why: ReadyReason) {
+        self.policy.ready(id, why, self.now);
+        self.observer.ready(id, why, self.now);
     }
 
     /// Tells the policy why the task that it picked does not run.

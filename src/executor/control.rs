@@ -49,7 +49,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         self.totals.spawned += 1;
         match until {
             Some(at) => self.timers.insert(at, id),
-            None => self.policy.ready(id, ReadyReason::Spawned, self.now),
+            None => self.make_ready(id, ReadyReason::Spawned),
         }
         Ok(id)
     }
@@ -114,7 +114,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let ready = known && !task.is_waiting();
         task.review();
         if ready {
-            self.policy.ready(id, ReadyReason::Resumed, self.now);
+            self.make_ready(id, ReadyReason::Resumed);
         }
         self.tell(id, &Control::Resume);
         Ok(())
@@ -172,7 +172,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
                     self.timers.remove(until, id);
                 }
                 if task.suspended == Suspended::No && !task.is_waiting() {
-                    self.policy.ready(id, ReadyReason::Replenished, self.now);
+                    self.make_ready(id, ReadyReason::Replenished);
                 }
             }
         }

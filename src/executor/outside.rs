@@ -169,7 +169,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let ready = task.suspended == Suspended::No && !task.is_waiting();
         self.forget_sleep(id, &blocked);
         if ready {
-            self.policy.ready(id, ReadyReason::Woken, self.now);
+            self.make_ready(id, ReadyReason::Woken);
         }
     }
 
@@ -228,6 +228,11 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if !parked {
             self.wake(id);
             return;
+        }
+        if let Some(State::Live(task)) = self.slots.get(id.index()).map(|slot| &slot.state)
+            && let Some(blocked) = task.blocked()
+        {
+            self.observer.blocked(id, &blocked.on);
         }
         match until {
             Some(at) if simulated => self.timers.insert(as_fuel(at), id),

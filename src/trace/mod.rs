@@ -18,7 +18,7 @@ use crate::account::Group;
 
 use crate::ledger::Ledger;
 use crate::outcome::Outcome;
-use crate::reason::{Control, Params, PickReason, SliceEnd};
+use crate::reason::{BlockedOn, Control, Params, PickReason, ReadyReason, SliceEnd};
 use crate::unit::{Fuel, GroupId, TaskId};
 
 /// One slice: a poll that ran code of a task.
@@ -135,6 +135,17 @@ pub trait Observer {
         let _ = (spawn_index, bytes);
     }
 
+    /// A task can go on that could not, or is new: from now on the policy may pick it. `now` is the virtual clock.
+    fn ready(&mut self, id: TaskId, why: ReadyReason, now: Fuel) {
+        let _ = (id, why, now);
+    }
+
+    /// A task waits in a function of its host's since the slice that was told of last. Told before it is [ready](Observer::ready) again, and not
+    /// at all if it was woken while it was polled and so goes on at once.
+    fn blocked(&mut self, id: TaskId, on: &BlockedOn) {
+        let _ = (id, on);
+    }
+
     /// A task is about to be polled, with this grant.
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {
         let _ = (id, grant, why);
@@ -179,6 +190,14 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.0.input(spawn_index, bytes);
         self.1.input(spawn_index, bytes);
     }
+    fn ready(&mut self, id: TaskId, why: ReadyReason, now: Fuel) {
+        self.0.ready(id, why, now);
+        self.1.ready(id, why, now);
+    }
+    fn blocked(&mut self, id: TaskId, on: &BlockedOn) {
+        self.0.blocked(id, on);
+        self.1.blocked(id, on);
+    }
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {
         self.0.picked(id, grant, why);
         self.1.picked(id, grant, why);
@@ -221,6 +240,16 @@ impl<A: Observer> Observer for Option<A> {
     fn input(&mut self, spawn_index: u64, bytes: &[u8]) {
         if let Some(observer) = self {
             observer.input(spawn_index, bytes);
+        }
+    }
+    fn ready(&mut self, id: TaskId, why: ReadyReason, now: Fuel) {
+        if let Some(observer) = self {
+            observer.ready(id, why, now);
+        }
+    }
+    fn blocked(&mut self, id: TaskId, on: &BlockedOn) {
+        if let Some(observer) = self {
+            observer.blocked(id, on);
         }
     }
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {

@@ -3,10 +3,13 @@
 use crate::support::{QUANTA, Slices, engine, wat};
 use fuelsched::ledger::Meter;
 use fuelsched::policy::{Policy, RoundRobin, Weighted};
+use fuelsched::reason::ReadyReason;
 use fuelsched::replay::{Difference, Verdict};
 use fuelsched::wasmtime::{self, Caller};
 use fuelsched::{BlockedOn, Budget, Clock, Executor, Exit, Fuel, HostState, Linker, Outcome, Program, RunEnd};
-use fuelsched::{Recorder, Recording, Replay, SliceEnd, Step, Task, TaskId, TaskState, UnknownImports, Value};
+use fuelsched::{
+    Observer, Recorder, Recording, Replay, Slice, SliceEnd, Step, Task, TaskId, TaskState, UnknownImports, Value,
+};
 use proptest::prelude::*;
 use std::future::{Future, pending, poll_fn};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +61,16 @@ fn waits_for(flag: &Flag) -> Task {
     })
 }
 
+/// A task that sets a flag, and gives way first.
+fn sets(flag: &Flag) -> Task {
+    let flag = flag.clone();
+    Task::with_waker(move |meter| async move {
+        meter.yield_now().await;
+        flag.set();
+        Outcome::Returned(vec![])
+    })
+}
+
 /// A task that sleeps so long, so many times.
 fn sleeps(time: Duration, times: u32) -> Task {
     Task::with_waker(move |meter| async move {
@@ -66,6 +79,56 @@ fn sleeps(time: Duration, times: u32) -> Task {
         }
         Outcome::Returned(vec![])
     })
+}
+
+/// Writes down who became able to run, and who waits.
+#[derive(Default)]
+struct Readiness(Vec<String>);
+
+impl Observer for Readiness {
+    fn ready(&mut self, id: TaskId, why: ReadyReason, now: Fuel) {
+        self.0.push(format!("{} ready: {why:?} at {now}", id.index()));
+    }
+    fn blocked(&mut self, id: TaskId, on: &BlockedOn) {
+        self.0.push(format!("{} waits {on}", id.index()));
+    }
+    fn slice(&mut self, slice: &Slice) {
+        self.0.push(format!("{} {}", slice.id.index(), slice.end));
+    }
+}
+
+#[test]
+fn an_observer_is_told_who_can_run_again_and_who_waits() {
+    let clock = Clock::simulated();
+    let mut sched = Executor::builder().observer(Readiness::default()).clock(clock).build();
+    let flag = Flag::default();
+    sched.spawn(sleeps(Duration::from_nanos(50), 1)).unwrap();
+    let waiter = sched.spawn(waits_for(&flag)).unwrap();
+    let late = sched.spawn(sleeps(Duration::ZERO, 0).start_at(Fuel(100))).unwrap();
+    sched.spawn(sets(&flag)).unwrap();
+    sched.suspend(late).unwrap();
+    while let Step::Ran(_) = sched.step() {}
+    sched.resume(late).unwrap();
+    sched.run();
+    assert!(matches!(sched.outcome(waiter), Some(Outcome::Returned(_))));
+    let expected = [
+        "0 ready: Spawned at 0",
+        "1 ready: Spawned at 0",
+        "3 ready: Spawned at 0",
+        "0 blocked",
+        "0 waits for a moment",
+        "1 blocked",
+        "1 waits in a future",
+        "3 yielded",
+        "3 ended",
+        "1 ready: Woken at 4",
+        "1 ended",
+        "0 ready: Woken at 50",
+        "0 ended",
+        "2 ready: Resumed at 100",
+        "2 ended",
+    ];
+    assert_eq!(sched.observer().0, expected);
 }
 
 /// A program with functions of the host's: `nap(ms)`, `never()`, `charge(fuel)`, `slow(fuel)` that naps in between, and `exit(code)`.
