@@ -10,7 +10,7 @@ if [ -n "$quick" ] && [ "$quick" != --quick ]; then
 fi
 
 # All are built first, so that no compiler runs beside a measurement.
-cargo bench --locked --no-run --bench switch --bench spawn --bench throughput --bench wake --bench policy --bench report
+cargo bench --locked --no-run --bench switch --bench spawn --bench throughput --bench wake --bench workers --bench policy --bench report
 measure() {
   local start=$SECONDS bench=$1
   shift
@@ -22,5 +22,6 @@ measure switch paired $quick
 measure spawn $quick
 measure throughput $quick
 measure wake $quick
+measure workers $quick
 measure policy $quick
 cargo bench --locked --bench report

@@ -15,7 +15,7 @@ mod stats;
 #[path = "shared/table.rs"]
 mod table;
 
-use fuelsched::guest::Allocation;
+use fuelsched::guest::{Allocation, Memories};
 use fuelsched::policy::RoundRobin;
 use fuelsched::{Engine, EngineConfig, Executor, Fuel, Module, Outcome, Value};
 use stats::{Estimate, Spread};
@@ -121,10 +121,12 @@ impl Contestant for Plain {
 
 /// All contestants.
 fn contestants(text: &str) -> Vec<(&'static str, Box<dyn Contestant>)> {
-    let ours = |allocation: Allocation| -> Box<dyn Contestant> {
-        let engine = Engine::new(&EngineConfig::default().allocation(allocation)).expect("the engine");
+    let ours_with = |allocation: Allocation, memories: Memories| -> Box<dyn Contestant> {
+        let config = EngineConfig::default().allocation(allocation).memories(memories);
+        let engine = Engine::new(&config).expect("the engine");
         Box::new(Ours(Module::from_bytes(&engine, "short", text).expect("the guest compiles")))
     };
+    let ours = |allocation| ours_with(allocation, Memories::Reserved);
     let mut pool = wasmtime::PoolingAllocationConfig::new();
     pool.total_core_instances(LIVE as u32 + 8)
         .total_stacks(LIVE as u32 + 8)
@@ -136,6 +138,7 @@ fn contestants(text: &str) -> Vec<(&'static str, Box<dyn Contestant>)> {
         ("wasmtime, on demand", Box::new(Plain::new(wasmtime::Config::new(), text))),
         ("wasmtime, pooling", Box::new(Plain::new(pooling, text))),
         ("fuelsched, dense", ours(Allocation::Dense)),
+        ("fuelsched, dense, memories too", ours_with(Allocation::Dense, Memories::Dense)),
         ("fuelsched, on demand", ours(Allocation::OnDemand)),
         ("fuelsched, pooling", ours(Allocation::Pooling { tasks: LIVE as u32 + 8, max_memory: 1 << 20 })),
     ]

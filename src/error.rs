@@ -262,11 +262,11 @@ pub enum ErrorKind {
         /// Why.
         message: String,
     },
-    /// A thread that ran tasks panicked.
+    /// A thread that ran tasks panicked, or there was none to be had.
     Worker {
         /// Which, counted from 0.
         worker: usize,
-        /// What it panicked with.
+        /// What happened.
         message: String,
     },
 }
@@ -333,7 +333,7 @@ impl fmt::Display for Error {
             | ErrorKind::OtherEngine { .. }
             | ErrorKind::NoCompiler { .. } => self.kind().fmt_precompiled(f),
             ErrorKind::Worker { worker, message } => {
-                write!(f, "worker {worker} panicked, and its tasks are lost: {message}")
+                write!(f, "worker {worker} is lost, and its tasks with it: {message}")
             }
             other => other.fmt_use(f),
         }

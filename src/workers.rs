@@ -26,6 +26,7 @@ use crate::task::Task;
 use crate::trace::{Ended, Observer};
 use crate::unit::{Fuel, TaskId};
 use std::any::Any;
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -187,26 +188,20 @@ impl Workers {
         let (shares, reserves) = share_out(self.tasks, count, self.rebalance);
         let limits =
             |worker| Limits { fuel: self.fuel.map(|fuel| part(fuel, worker, count)), deadline, stop: &self.stop };
-        let joined: Vec<thread::Result<Product<O>>> = thread::scope(|scope| {
-            let start = |(worker, share)| {
-                let (make, reserves, limits) = (&make, &reserves, limits(worker));
-                scope.spawn(move || work(make(worker), share, worker, reserves, limits))
-            };
-            let threads: Vec<_> = shares.into_iter().enumerate().map(start).collect();
-            threads.into_iter().map(ScopedJoinHandle::join).collect()
-        });
+        let life = |worker, share| work(make(worker), share, worker, &reserves, limits(worker));
+        let lives = on_threads(shares, life);
         let mut ends: Vec<Option<Result<Ended>>> = (0..total).map(|_| None).collect();
         for reserve in &reserves {
             for (index, thief) in reserve.takers() {
                 homes[index] = thief;
             }
         }
-        let mut settle = |(worker, joined): (usize, thread::Result<Product<O>>)| {
-            let (worked, own) = joined.map_err(|panic| panicked(worker, &*panic))?;
+        let mut settle = |life: Result<Product<O>>| {
+            let (worked, own) = life?;
             own.into_iter().for_each(|(index, end)| ends[index] = Some(end));
             Ok(worked)
         };
-        let workers: Vec<Result<Worked<O>>> = joined.into_iter().enumerate().map(&mut settle).collect();
+        let workers: Vec<Result<Worked<O>>> = lives.into_iter().map(&mut settle).collect();
         let lost = |worker: usize| {
             Err(workers[worker].as_ref().err().map_or_else(|| error(worker, "took no such task"), again))
         };
@@ -310,9 +305,37 @@ fn share_out(tasks: Vec<Given>, count: usize, rebalance: bool) -> (Vec<Vec<(usiz
     (shares, reserves)
 }
 
-/// A worker's part of the fuel.
-fn part(fuel: Fuel, worker: usize, count: usize) -> Fuel {
-    let (worker, count) = (worker as u64, count as u64);
+/// Does this work once for each seat, all at once, each in a thread of its own. Gives what came of each, in the order of the seats; or an error of the
+/// kind [`ErrorKind::Worker`] if it panicked, or the system has no thread for it.
+///
+/// What [`Workers`] stands on, for a host that drives its executors otherwise.
+pub fn on_threads<S: Send, T: Send>(seats: Vec<S>, work: impl Fn(usize, S) -> T + Sync) -> Vec<Result<T>> {
+    let work = &work;
+    thread::scope(|scope| {
+        let start = |(worker, seat)| {
+            let thread = thread::Builder::new().name(format!("worker {worker}"));
+            thread.spawn_scoped(scope, move || work(worker, seat))
+        };
+        let threads: Vec<io::Result<ScopedJoinHandle<'_, T>>> = seats.into_iter().enumerate().map(start).collect();
+        let join = |(worker, thread): (usize, io::Result<ScopedJoinHandle<'_, T>>)| match thread {
+            Ok(thread) => thread.join().map_err(|panic| panicked(worker, &*panic)),
+            Err(refused) => Err(error(worker, &format!("no thread: {refused}"))),
+        };
+        threads.into_iter().enumerate().map(join).collect()
+    })
+}
+
+/// A worker's part of the fuel of a run: an even one, and the remainder goes to the first workers.
+///
+/// ```
+/// use fuelsched::{Fuel, workers};
+///
+/// let parts: Vec<Fuel> = (0..3).map(|worker| workers::part(Fuel(11), worker, 3)).collect();
+/// assert_eq!(parts, [Fuel(4), Fuel(4), Fuel(3)]);
+/// ```
+#[must_use]
+pub fn part(fuel: Fuel, worker: usize, count: usize) -> Fuel {
+    let (worker, count) = (worker as u64, count.max(1) as u64);
     Fuel(fuel.0 / count + u64::from(worker < fuel.0 % count))
 }
 
@@ -374,10 +397,8 @@ fn run_dry<P: Policy, O: Observer>(sched: &mut Executor<P, O>, limits: &mut Limi
 /// What is said of a worker that panicked.
 fn panicked(worker: usize, panic: &(dyn Any + Send)) -> Error {
     let text = panic.downcast_ref::<&str>().copied();
-    error(
-        worker,
-        text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a value that is no text"),
-    )
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a value that is no text");
+    error(worker, &format!("it panicked: {text}"))
 }
 
 /// An error of a worker.

@@ -33,7 +33,8 @@ fn steady(line: &str) -> String {
         let time = words.get(i + 1).is_some_and(|next| unit(next)) && word.parse::<f64>().is_ok();
         let after_time = i > 0 && unit(word) && words[i - 1].parse::<f64>().is_ok();
         // The documents show those of x86-64.
-        let digest = i > 0 && words[i - 1] == "digest" && cfg!(not(target_arch = "x86_64"));
+        let digest =
+            word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) && cfg!(not(target_arch = "x86_64"));
         match (time, after_time, digest) {
             (true, _, _) => steady.push("TIME"),
             (_, true, _) => {}
@@ -132,4 +133,9 @@ fn the_page_on_plans_shows_what_is_printed() {
 #[test]
 fn the_page_on_wasi_shows_what_is_printed() {
     assert!(check("docs/wasi.md") >= 3);
+}
+
+#[test]
+fn the_page_on_workers_shows_what_is_printed() {
+    assert!(check("docs/workers.md") > 0);
 }

@@ -26,6 +26,7 @@ mod waiting;
 #[cfg(all(feature = "wasi", unix))]
 mod wasi;
 mod workers;
+mod workers_command;
 
 // The binary, and what the documents say of it.
 #[cfg(feature = "cli")]

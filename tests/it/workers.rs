@@ -77,7 +77,7 @@ fn what_a_task_costs_another_worker_is_nothing_once_it_panics() {
     let lost: Vec<bool> = finished.tasks.iter().map(|task| task.end.is_err()).collect();
     assert_eq!(lost, [false, true, false, true]);
     let message = finished.tasks[3].end.as_ref().unwrap_err().to_string();
-    assert!(message.starts_with("worker 1 panicked, and its tasks are lost: "), "{message}");
+    assert!(message.starts_with("worker 1 is lost, and its tasks with it: it panicked: "), "{message}");
     assert!(message.contains("no such policy"), "{message}");
     assert!(finished.workers[0].is_ok() && finished.workers[1].is_err());
 }

@@ -40,6 +40,7 @@ Examples:
   sched run --quantum 1000 --log wasm/fib.wat=10 wasm/main.wat
   sched run --fuel 5_000_000 untrusted.wasm   ends as out-of-fuel if it wants more
   sched run --run-time 2s --copies 10 wasm/main.wat
+  sched run --workers 2 --copies 1_000 wasm/fib.wat=20
   sched run --plan docs/plans/priority.toml --log
   sched run --slice 200us --record run.rec wasm/fib.wat=25 wasm/main.wat
   sched run --replay run.rec                  the same schedule once more
@@ -195,13 +196,18 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME[:KEY=VALUE]...", value_parser = PolicySpec::parse)]
     policy: Option<PolicySpec>,
 
-    /// Record every decision of the run in a file, for --replay
-    #[arg(long, value_name = "FILE")]
+    /// Run the tasks on so many threads. Each has an executor and a policy of its own; tasks of one group, and those that open
+    /// channels, stay together, and all others go round (docs/workers.md)
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub(crate) workers: u32,
+
+    /// Record every decision of the run in a file, for --replay; of one worker
+    #[arg(long, value_name = "FILE", conflicts_with = "workers")]
     pub(crate) record: Option<String>,
 
     /// Run a recording again, and stop where something is not as it was recorded; it says itself what is run
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "tasks", "plan", "policy", "record", "quantum", "fuel", "copies", "run_fuel", "run_time", "slice", "max_memory", "max_stack",
+        "tasks", "plan", "policy", "workers", "record", "quantum", "fuel", "copies", "run_fuel", "run_time", "slice", "max_memory", "max_stack",
         "unknown_imports", "argv", "env", "dir", "stdin", "deterministic",
     ])]
     pub(crate) replay: Option<String>,

@@ -7,7 +7,7 @@ use crate::output;
 use crate::plan::{Plan, Stdout};
 use crate::policy::{KINDS, PolicySpec};
 use crate::report::{EndedBy, INTERRUPTED};
-use crate::run::{Session, catch_interrupt, engine_name, say_what_failed};
+use crate::run::{Extras, Session, catch_interrupt, engine_name, say_what_failed};
 use anyhow::{Result, bail};
 use fuelsched::Fuel;
 use fuelsched::trace::{Spread, Summary};
@@ -148,7 +148,7 @@ fn all_that_fit(plan: &Plan) -> Vec<PolicySpec> {
 fn run_under(policy: &PolicySpec, plan: &Plan, jobs: &[Job], interrupted: &Arc<AtomicBool>) -> (Row, Option<EndedBy>) {
     let quiet = OutputArgs { format: Format::Human, log: false, timing: false, quiet: true };
     let row = |refused: Vec<String>, refusals, measured| Row { policy: policy.written(), refused, refusals, measured };
-    let mut session = match Session::new(plan, jobs, policy, quiet, interrupted, None) {
+    let mut session = match Session::new(plan, jobs, policy, quiet, interrupted, Extras::default()) {
         Ok(session) => session,
         Err(error) => return (row(vec![format!("{error:#}")], jobs.len(), None), None),
     };
@@ -157,7 +157,7 @@ fn run_under(policy: &PolicySpec, plan: &Plan, jobs: &[Job], interrupted: &Arc<A
         of_the_policy.filter_map(|(spawned, _)| Some(spawned.as_ref()?.as_ref().err()?.message.clone()))
     };
     let (refused, count) = (refusals().take(MOST_REFUSALS).collect(), refusals().count());
-    let ended_by = session.run_to_the_end(interrupted, false);
+    let ended_by = session.run_to_the_end(interrupted, &mut None);
     session.sched.stop_all();
     let measured = Measured::of(&session, &ended_by);
     (row(refused, count, Some(measured)), Some(ended_by))

@@ -26,15 +26,22 @@ pub(crate) struct Log<W: Write> {
     interrupt: Arc<AtomicBool>,
     /// The latest slice, and what is to be said about its end.
     kept: Option<(Slice, String)>,
+    /// Whose log it is, of several workers.
+    worker: Option<usize>,
 }
 
 impl<W: Write> Log<W> {
-    /// A log of tasks with these names, by label, with its header. It raises `interrupt` when nobody reads it any more.
-    pub(crate) fn new(out: W, names: Vec<String>, interrupt: Arc<AtomicBool>) -> Log<W> {
+    /// A log of tasks with these names, by label, with its header; of several workers the first writes it. It raises `interrupt` when nobody
+    /// reads it any more.
+    pub(crate) fn new(out: W, names: Vec<String>, interrupt: Arc<AtomicBool>, worker: Option<usize>) -> Log<W> {
         let width = names.iter().map(String::len).max().unwrap_or(0).max(4);
         let header = ["slice", "task", "granted", "used", "in all", "picked for", "next", "then"];
-        let mut log = Log { out, names, width, tasks: Vec::new(), slices: 0, interrupt, kept: None };
-        log.say(&line(width, header));
+        let mut log = Log { out, names, width, tasks: Vec::new(), slices: 0, interrupt, kept: None, worker };
+        match worker {
+            None => log.write_line(&line(width, header)),
+            Some(0) => log.write_line(&format!("worker {}", line(width, header))),
+            Some(_) => {}
+        }
         log
     }
 
@@ -61,8 +68,16 @@ impl<W: Write> Log<W> {
         self.say(&line);
     }
 
-    /// Writes a line. If nobody reads the log any more, nobody waits for the run.
+    /// Writes a line, with the worker before it if there are several.
     fn say(&mut self, line: &str) {
+        match self.worker {
+            None => self.write_line(line),
+            Some(worker) => self.write_line(&format!("{worker:>6} {line}")),
+        }
+    }
+
+    /// Writes a line. If nobody reads the log any more, nobody waits for the run.
+    fn write_line(&mut self, line: &str) {
         if writeln!(self.out, "{}", clean(line.trim_end())).is_err() {
             self.interrupt.store(true, Ordering::Relaxed);
         }

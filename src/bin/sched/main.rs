@@ -1,7 +1,7 @@
 //! The command `sched`: runs WebAssembly modules at once, preemptively and deterministically, by fuel.
 //!
 //! ```text
-//! args (as typed) ─► plan (what to run) ─► jobs (loaded and checked) ─┬─► run, replay ─► report (table or JSON)
+//! args (as typed) ─► plan (what to run) ─► jobs (loaded and checked) ─┬─► run, workers, replay ─► report (table or JSON)
 //!                ├─► bench (many runs, measured)                      └─► compare (once for each policy)
 //!                ├─► compile (modules to machine code, in files)
 //!                └─► density (so many modules suspended at once)
@@ -31,6 +31,7 @@ mod run;
 #[path = "../../guest/sys/trusted.rs"]
 mod trusted;
 mod units;
+mod workers;
 mod world;
 
 use anyhow::Result;
@@ -58,7 +59,10 @@ fn dispatch(args: TopArgs) -> Result<ExitCode> {
     match args.command {
         Some(Command::Run(args)) => match &args.replay {
             Some(path) => recording::replay(path, &args),
-            None => run::run(args.plan()?, args.output, args.record.as_deref()),
+            None => match args.workers {
+                1 => run::run(args.plan()?, args.output, args.record.as_deref()),
+                several => workers::run(args.plan()?, several as usize, args.output),
+            },
         },
         Some(Command::Compare(args)) => compare::compare(args.work.plan()?, &args.policy, args.format),
         Some(Command::Compile(args)) => compile::compile(&args),

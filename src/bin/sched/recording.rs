@@ -60,7 +60,7 @@ pub(crate) fn replay(path: &str, args: &RunArgs) -> Result<ExitCode> {
     let jobs = job::load(&engine(plan.max_stack)?, &mut plan)?;
     look_at_modules(&plan, &jobs, &hashes)?;
 
-    let watch = Watch::new(&plan, &jobs, &plan.policy, output, &interrupted);
+    let watch = Watch::new(&plan, &jobs, &plan.policy, output, &interrupted, None);
     let mut tasks = Tasks::new(&plan, &jobs, output.format == Format::Json);
     let shop = tasks.shop.clone();
     let mut replay = Replay::observed(recording, |label, index| tasks.make(label, index), watch).clock(clock(&plan));

@@ -34,6 +34,8 @@ pub(crate) enum EndedBy {
     Interrupt,
     /// A task with a health action of `shutdown` had an incident: which, and what.
     Shutdown(String),
+    /// It was one worker's part, and a task of another shut the run down.
+    Halted,
     /// A replay came to the end of its recording.
     Replay,
     /// A replay did not go as it was recorded: where, and how.
@@ -48,7 +50,7 @@ impl EndedBy {
             EndedBy::RunFuel => "run-fuel",
             EndedBy::RunTime => "run-time",
             EndedBy::Interrupt => "interrupt",
-            EndedBy::Shutdown(_) => "shutdown",
+            EndedBy::Shutdown(_) | EndedBy::Halted => "shutdown",
             EndedBy::Replay => "replay",
             EndedBy::Divergence(_) => "divergence",
         }
@@ -73,7 +75,10 @@ pub(crate) struct Report {
     /// Fuel a turn.
     quantum: u64,
     /// Threads that ran guests.
-    workers: u32,
+    workers: usize,
+    /// What each of several did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    by_worker: Vec<WorkerReport>,
     /// The tasks, in the order of the command line.
     tasks: Vec<TaskReport>,
     /// Sums.
@@ -94,11 +99,29 @@ pub(crate) struct Report {
     reasons: Vec<&'static str>,
 }
 
+/// What one of several workers did.
+#[derive(Debug, Serialize)]
+pub(crate) struct WorkerReport {
+    /// Tasks spawned there, those of tasks and those that were started again included.
+    pub(crate) tasks: u64,
+    /// Context switches.
+    pub(crate) switches: u64,
+    /// Slices.
+    pub(crate) slices: u64,
+    /// Fuel used.
+    pub(crate) fuel: u64,
+    /// The digest of its schedule.
+    pub(crate) digest: String,
+}
+
 /// One task.
 #[derive(Debug, Serialize)]
 pub(crate) struct TaskReport {
     /// Its number on the command line, copies counted, from 0.
     id: usize,
+    /// The worker that ran it, if there were several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<usize>,
     /// Its name.
     name: String,
     /// The module's path.
@@ -193,6 +216,7 @@ impl TaskReport {
         let task = &plan.tasks[job.task];
         TaskReport {
             id,
+            worker: None,
             spawned: name.is_some().then_some(true),
             name: name.unwrap_or_else(|| job.name.clone()),
             module: job.module.clone(),
@@ -220,6 +244,13 @@ impl TaskReport {
             overruns: None,
             deadline_misses: None,
         }
+    }
+
+    /// It was run by this worker of several. Those that tasks spawned get their ids here, from `next` on: no worker knows of the others'.
+    pub(crate) fn by_worker(mut self, worker: usize, next: Option<usize>) -> TaskReport {
+        self.worker = Some(worker);
+        self.id = next.unwrap_or(self.id);
+        self
     }
 
     /// It could not be run.
@@ -286,7 +317,7 @@ impl TaskReport {
     }
 
     /// The row of the table.
-    fn row(&self, timing: bool) -> Vec<String> {
+    fn row(&self, several: bool, timing: bool) -> Vec<String> {
         let approximate = if self.fuel.exact { "" } else { "≥ " };
         let result = match &self.error {
             // The whole of it is on standard error.
@@ -301,6 +332,9 @@ impl TaskReport {
             Fuel(self.slices).to_string(),
             Fuel(self.max_overshoot).to_string(),
         ];
+        if several {
+            row.insert(1, self.worker.map_or_else(|| "-".into(), |worker| worker.to_string()));
+        }
         if timing {
             row.push(self.cpu_ns.map_or_else(|| "-".into(), output::nanos));
         }
@@ -323,6 +357,7 @@ impl Report {
             EndedBy::Done | EndedBy::RunFuel | EndedBy::Shutdown(_) | EndedBy::Replay | EndedBy::Divergence(_) => {
                 vec![]
             }
+            EndedBy::Halted => vec!["a shutdown stopped other workers where they were"],
             EndedBy::RunTime => vec!["the run was cut by --run-time"],
             EndedBy::Interrupt => vec!["the run was interrupted"],
         };
@@ -352,6 +387,7 @@ impl Report {
             written: plan.policy.written(),
             quantum: plan.quantum,
             workers: 1,
+            by_worker: Vec::new(),
             tasks,
             totals: Sums {
                 switches: totals.switches,
@@ -366,6 +402,13 @@ impl Report {
             reproducible: reasons.is_empty(),
             reasons,
         }
+    }
+
+    /// The report of a run by several workers.
+    pub(crate) fn of_workers(mut self, by_worker: Vec<WorkerReport>) -> Report {
+        self.workers = by_worker.len();
+        self.by_worker = by_worker;
+        self
     }
 
     /// The exit code that the run deserves.
@@ -388,12 +431,36 @@ impl Report {
     /// A row for each task.
     fn table(&self) -> String {
         let timing = self.tasks.iter().any(|task| task.cpu_ns.is_some());
+        let several = !self.by_worker.is_empty();
         let mut header = vec!["task", "outcome", "result", "fuel", "slices", "overshoot"];
+        if several {
+            header.insert(1, "worker");
+        }
         if timing {
             header.push("time");
         }
-        let rows = self.tasks.iter().map(|task| task.row(timing));
-        output::table(&header, rows, &[3, 4, 5, 6])
+        let rows = self.tasks.iter().map(|task| task.row(several, timing));
+        let numbers: Vec<usize> = (header.len() - 3 - usize::from(timing)..header.len()).collect();
+        output::table(&header, rows, &numbers) + &self.workers_table()
+    }
+
+    /// A row for each worker, if there are several.
+    fn workers_table(&self) -> String {
+        let row = |(worker, done): (usize, &WorkerReport)| {
+            vec![
+                worker.to_string(),
+                Fuel(done.tasks).to_string(),
+                Fuel(done.fuel).to_string(),
+                Fuel(done.slices).to_string(),
+                Fuel(done.switches).to_string(),
+                done.digest[..16].to_string(),
+            ]
+        };
+        if self.by_worker.is_empty() {
+            return String::new();
+        }
+        let header = ["worker", "tasks", "fuel", "slices", "switches", "digest"];
+        format!("\n{}", output::table(&header, self.by_worker.iter().enumerate().map(row), &[1, 2, 3, 4]))
     }
 
     /// What tasks printed, where that was kept.

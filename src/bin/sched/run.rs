@@ -16,7 +16,7 @@ use fuelsched::guest::WASMTIME_VERSION;
 use fuelsched::policy::Timed;
 use fuelsched::reason::{Control, PickReason};
 use fuelsched::trace::{Digest, Ended, GroupControl, Observer, Recorder, Slice, Spawned, Summary};
-use fuelsched::{Budget, Clock, Executor, Fuel, Group, GroupId, Policy, RunEnd, TaskId};
+use fuelsched::{Budget, Clock, Executor, Fuel, Group, GroupId, Policy, RunEnd, TaskId, workers};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::collections::BTreeMap;
@@ -129,13 +129,20 @@ impl Watch {
         policy: &PolicySpec,
         output: OutputArgs,
         interrupt: &Arc<AtomicBool>,
+        share: Option<Share<'_>>,
     ) -> Watch {
-        let runnable: Vec<&Job> = jobs.iter().filter(|job| job.call.is_ok()).collect();
+        let mine = |label: usize, job: &Job| {
+            job.call.is_ok() && share.is_none_or(|share| plan.tasks[job.task].on_spawn || share.has(label))
+        };
+        let runnable = jobs.iter().enumerate().filter(|(label, job)| mine(*label, job));
+        let runnable: Vec<&Job> = runnable.map(|(_, job)| job).collect();
         let names = || jobs.iter().map(|job| job.name.clone()).collect();
         Watch {
-            log: output.log.then(|| Log::new(io::stderr(), names(), interrupt.clone())),
+            log: output
+                .log
+                .then(|| Log::new(io::stderr(), names(), interrupt.clone(), share.map(|share| share.worker))),
             timing: output.timing.then(|| Timing { began: Instant::now(), ran: vec![0; runnable.len()] }),
-            digest: digest(&runnable, plan, policy),
+            digest: digest(&runnable, plan, policy, share),
             summary: Summary::new(),
             record: None,
             came_in: false,
@@ -167,10 +174,60 @@ pub(crate) struct Session<'a> {
     pub(crate) sched: Sched,
     /// Who starts them again.
     lives: Lives,
-    /// The first incarnations, or why there is none, by job; nothing where others spawn it.
+    /// The first incarnations, or why there is none, by job; nothing where others spawn it, or another worker runs it.
     pub(crate) spawned: Vec<Option<Result<TaskId, Refusal>>>,
     /// Where the tasks are made.
     shop: Arc<Workshop>,
+    /// Fuel that they may use together.
+    fuel_left: Option<Fuel>,
+}
+
+/// The part of a run that one of several workers has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share<'a> {
+    /// Which worker.
+    pub(crate) worker: usize,
+    /// Of how many.
+    pub(crate) of: usize,
+    /// Whose each job is.
+    pub(crate) homes: &'a [usize],
+}
+
+impl Share<'_> {
+    /// Whether this job belongs to it.
+    fn has(&self, job: usize) -> bool {
+        self.homes.get(job) == Some(&self.worker)
+    }
+
+    /// Its part of the run's fuel.
+    fn fuel(&self, all: Fuel) -> Fuel {
+        workers::part(all, self.worker, self.of)
+    }
+}
+
+/// What a session may have beside its plan.
+#[derive(Default)]
+pub(crate) struct Extras<'a> {
+    /// Where it is recorded.
+    pub(crate) record: Option<Recorder<File>>,
+    /// Which part of the run it is, if it is not all of it.
+    pub(crate) share: Option<Share<'a>>,
+}
+
+/// What a run that goes on says of itself from time to time.
+pub(crate) trait Progress {
+    /// So many tasks have not ended, and so much fuel was used. Says whether the run is to go on.
+    fn goes_on(&mut self, live: usize, fuel: Fuel) -> bool;
+}
+
+/// Shown on a terminal, if there is one.
+impl Progress for Option<Running> {
+    fn goes_on(&mut self, live: usize, fuel: Fuel) -> bool {
+        if let Some(running) = self {
+            running.show(live, fuel);
+        }
+        true
+    }
 }
 
 /// Runs a plan, and reports.
@@ -178,15 +235,13 @@ pub(crate) fn run(mut plan: Plan, output: OutputArgs, record: Option<&str>) -> a
     let interrupted = catch_interrupt()?;
     let jobs = job::load(&engine(plan.max_stack)?, &mut plan)?;
     let recorder = record.map(|path| recording::create(path, &plan)).transpose()?;
-    let mut session = Session::new(&plan, &jobs, &plan.policy.clone(), output, &interrupted, recorder)?;
-    let failed = |spawned: &'_ Option<Result<TaskId, Refusal>>| Some(spawned.as_ref()?.as_ref().err()?.message.clone());
-    let failed: Vec<String> = session.spawned.iter().filter_map(failed).collect();
-    say_what_failed(failed.iter().map(String::as_str));
-    if nothing_ran_as_typed(&session.spawned) {
+    let extras = Extras { record: recorder, share: None };
+    let mut session = Session::new(&plan, &jobs, &plan.policy, output, &interrupted, extras)?;
+    if !can_run(&session.spawned) {
         return Ok(ExitCode::from(2));
     }
     let began = Instant::now();
-    let ended_by = session.run_to_the_end(&interrupted, !output.log);
+    let ended_by = session.run_to_the_end(&interrupted, &mut session.progress(output));
     session.sched.stop_all();
     let report = session.report(ended_by, began.elapsed());
     let recorded = session.sched.observer_mut().record.take().map_or(Ok(()), |record| record.finish().map(drop));
@@ -212,25 +267,28 @@ impl<'a> Session<'a> {
         policy: &PolicySpec,
         output: OutputArgs,
         interrupt: &Arc<AtomicBool>,
-        record: Option<Recorder<File>>,
+        extras: Extras<'_>,
     ) -> anyhow::Result<Session<'a>> {
+        let Extras { record, share } = extras;
         let clock = clock(plan);
         let made = policy.build(plan, &clock).map_err(anyhow::Error::msg)?;
         let made = match plan.slice_ns.map(Duration::from_nanos) {
             Some(time) => Box::new(Timed::new(made, time, clock.clone())),
             None => made,
         };
-        let watch = Watch { record, ..Watch::new(plan, jobs, policy, output, interrupt) };
+        let watch = Watch { record, ..Watch::new(plan, jobs, policy, output, interrupt, share) };
         let mut sched = Executor::builder().policy(made).observer(watch).clock(clock.clone()).build();
         let groups: Vec<GroupId> = plan.groups.iter().map(|group| sched.add_group(as_group(group))).collect();
         let mut lives = Lives::new(plan, policy);
         let shop = Workshop::new(plan, jobs, &groups, output.format == Format::Json && !output.quiet);
         let mut one = |(label, job): (usize, &Job)| {
             let task = &plan.tasks[job.task];
-            (!task.on_spawn).then(|| spawn(&mut sched, &mut lives, (label, job), task, &shop))
+            let mine = share.is_none_or(|share| share.has(label)) && !task.on_spawn;
+            mine.then(|| spawn(&mut sched, &mut lives, (label, job), task, &shop))
         };
         let spawned = jobs.iter().enumerate().map(&mut one).collect();
-        Ok(Session { plan, jobs, sched, lives, spawned, shop })
+        let fuel_left = plan.run_fuel.map(|fuel| share.map_or(Fuel(fuel), |share| share.fuel(Fuel(fuel))));
+        Ok(Session { plan, jobs, sched, lives, spawned, shop, fuel_left })
     }
 }
 
@@ -265,7 +323,7 @@ pub(crate) fn as_group(plan: &GroupPlan) -> Group {
 }
 
 /// A digest of everything that the schedule depends on. What is not said is not in it.
-fn digest(jobs: &[&Job], plan: &Plan, policy: &PolicySpec) -> Digest {
+fn digest(jobs: &[&Job], plan: &Plan, policy: &PolicySpec, share: Option<Share<'_>>) -> Digest {
     let mut digest = Digest::new();
     let number = |fuel: Option<u64>| fuel.map_or(String::from("none"), |fuel| fuel.to_string());
     digest.setting("engine", engine_name());
@@ -273,7 +331,8 @@ fn digest(jobs: &[&Job], plan: &Plan, policy: &PolicySpec) -> Digest {
     digest.setting("policy", &policy.name);
     digest.setting("quantum", plan.quantum.to_string());
     digest.setting("fuel", number(plan.fuel));
-    digest.setting("run-fuel", number(plan.run_fuel));
+    let part = |fuel| share.map_or(fuel, |share| share.fuel(Fuel(fuel)).0);
+    digest.setting("run-fuel", number(plan.run_fuel.map(part)));
     digest.setting("max-memory", plan.max_memory.to_string());
     digest.setting("max-stack", plan.max_stack.to_string());
     // Where nobody asks for the time or a random number, there is no difference.
@@ -329,6 +388,15 @@ pub(crate) fn say_what_failed<'a>(messages: impl Iterator<Item = &'a str>) {
     messages.into_iter().for_each(output::error);
 }
 
+/// Says what cannot run, and whether anything is run for all that.
+pub(crate) fn can_run(spawned: &[Option<Result<TaskId, Refusal>>]) -> bool {
+    let refusal =
+        |spawned: &'_ Option<Result<TaskId, Refusal>>| Some(spawned.as_ref()?.as_ref().err()?.message.clone());
+    let failed: Vec<String> = spawned.iter().filter_map(refusal).collect();
+    say_what_failed(failed.iter().map(String::as_str));
+    !nothing_ran_as_typed(spawned)
+}
+
 /// Whether nothing can run, because of what was typed.
 fn nothing_ran_as_typed(spawned: &[Option<Result<TaskId, Refusal>>]) -> bool {
     let mistyped = |s: &Result<TaskId, Refusal>| s.as_ref().is_err_and(|refusal| refusal.mistyped);
@@ -337,39 +405,41 @@ fn nothing_ran_as_typed(spawned: &[Option<Result<TaskId, Refusal>>]) -> bool {
 }
 
 impl Session<'_> {
-    /// Steps until everything has ended, a limit is reached, somebody interrupts, or a task shuts the run down.
-    pub(crate) fn run_to_the_end(&mut self, interrupted: &AtomicBool, show: bool) -> EndedBy {
+    /// Steps until everything has ended, a limit is reached, somebody interrupts, a task shuts the run down, or `progress` says no.
+    pub(crate) fn run_to_the_end(&mut self, interrupted: &AtomicBool, progress: &mut impl Progress) -> EndedBy {
         // Polls between two looks at the flag: a millisecond or a few, unless one slice is longer than that.
         let polls = (20_000_000 / self.plan.quantum).clamp(1, 10_000);
         let time = self.plan.run_time_ns.map(Duration::from_nanos);
         let deadline = time.and_then(|time| Instant::now().checked_add(time));
-        let mut fuel_left = self.plan.run_fuel.map(Fuel);
-        let mut progress = (show && !self.shop.prints()).then(Running::new).flatten();
         loop {
             let mut budget = Budget::polls(polls);
-            if let Some(fuel) = fuel_left {
+            if let Some(fuel) = self.fuel_left {
                 budget = budget.or_fuel(fuel.0);
             }
             if let Some(at) = deadline {
                 budget = budget.or_time(at.saturating_duration_since(Instant::now()));
             }
             let (ran, shutdown) = self.lives.run_for(&mut self.sched, budget);
-            fuel_left = fuel_left.map(|left| left.minus(ran.fuel));
+            self.fuel_left = self.fuel_left.map(|left| left.minus(ran.fuel));
             if let Some(shutdown) = shutdown {
                 return EndedBy::Shutdown(self.name_of(&shutdown));
             } else if self.sched.live() == 0 || self.nobody_will_run(ran.why, deadline) {
                 return EndedBy::Done;
             } else if interrupted.load(Ordering::Relaxed) {
                 return EndedBy::Interrupt;
-            } else if fuel_left == Some(Fuel::ZERO) {
+            } else if self.fuel_left == Some(Fuel::ZERO) {
                 return EndedBy::RunFuel;
             } else if deadline.is_some_and(|at| Instant::now() >= at) {
                 return EndedBy::RunTime;
-            }
-            if let Some(progress) = &mut progress {
-                progress.show(self.sched.live(), self.sched.totals().fuel);
+            } else if !progress.goes_on(self.sched.live(), self.sched.totals().fuel) {
+                return EndedBy::Halted;
             }
         }
+    }
+
+    /// What shows how far it came; nothing where something else would be among it.
+    pub(crate) fn progress(&self, output: OutputArgs) -> Option<Running> {
+        (!output.log && !self.shop.prints()).then(Running::new).flatten()
     }
 
     /// Whether this is an end for good. Where something is waited for, so does this.
@@ -405,7 +475,7 @@ impl Session<'_> {
     }
 
     /// What came from outside, so that another run may be another.
-    fn what_came_in(&self) -> Vec<&'static str> {
+    pub(crate) fn what_came_in(&self) -> Vec<&'static str> {
         let files = self.plan.tasks.iter().any(|task| !task.world.dirs.is_empty());
         let all = [
             (self.sched.observer().came_in, "tasks took in the time, random numbers or input"),
@@ -415,7 +485,7 @@ impl Session<'_> {
     }
 
     /// What became of a job; nothing, where it was only there to be spawned.
-    fn task_report(&mut self, id: usize) -> Option<TaskReport> {
+    pub(crate) fn task_report(&mut self, id: usize) -> Option<TaskReport> {
         let report = TaskReport::new(id, &self.jobs[id], None, self.plan);
         Some(match self.spawned[id].as_ref()? {
             Err(refusal) => report.failed(refusal.message.clone()),
@@ -433,7 +503,7 @@ impl Session<'_> {
     }
 
     /// What became of the tasks that tasks spawned, in the order in which they did.
-    fn spawned_reports(&mut self) -> Vec<TaskReport> {
+    pub(crate) fn spawned_reports(&mut self) -> Vec<TaskReport> {
         let mut ended: BTreeMap<u64, Ended> =
             self.sched.take_ended().into_iter().map(|ended| (ended.label, ended)).collect();
         let one = |(label, name, task): (u64, String, usize)| {
