@@ -94,6 +94,11 @@ fn the_tour_shows_what_is_printed() {
 }
 
 #[test]
+fn the_page_on_measuring_shows_what_is_printed() {
+    assert!(check("docs/bench.md") >= 3);
+}
+
+#[test]
 fn the_page_on_fuel_shows_what_is_printed() {
     check("docs/fuel.md");
 }

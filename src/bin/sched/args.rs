@@ -3,6 +3,7 @@
 use crate::plan::{self, DIR, DirPlan, Plan, Stdout, Unknown, VARIABLE, World};
 use crate::policy::{self, PolicySpec};
 use crate::units::{self, A_SIZE, A_STACK, A_TIME, MOST_FUEL, MOST_TASKS};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::time::Duration;
 
@@ -82,6 +83,7 @@ Examples:
   sched bench --compare before.json wasm/fib.wat=20
   sched bench --compare before.json,after.json
   sched bench --pin 1 --runs 100 --csv bench.csv --hdr-log bench.hlog
+  sched bench --plots plots --samples slices.csv wasm/fib.wat=20 wasm/main.wat
   sched bench --density 100_000
   sched bench --density 1_000_000             takes 10 GiB, and a minute
   sched bench --density 250_000 --memory --format json | jq .task
@@ -280,7 +282,7 @@ pub(crate) struct BenchArgs {
     pub(crate) save: Option<String>,
 
     /// Compare with what --save wrote; with two files nothing is run, and the second is compared with the first
-    #[arg(long, value_name = "FILE[,FILE]", value_delimiter = ',')]
+    #[arg(long, value_name = "FILE[,FILE]", value_delimiter = ',', num_args = 1, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) compare: Vec<String>,
 
     /// Stay on this processor
@@ -291,7 +293,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = tasks)]
     #[arg(conflicts_with_all = [
         "tasks", "plan", "policy", "quantum", "fuel", "copies", "run_fuel", "run_time", "slice", "max_memory", "runs", "warmup", "save", "compare",
-        "quanta", "csv", "hgrm", "hdr_log",
+        "quanta", "csv", "hgrm", "hdr_log", "plots", "samples",
     ])]
     pub(crate) density: Option<u64>,
 
@@ -315,6 +317,14 @@ pub(crate) struct BenchArgs {
     /// Write all distributions as a log of HdrHistogram's, version 2
     #[arg(long, value_name = "FILE")]
     pub(crate) hdr_log: Option<String>,
+
+    /// Draw the quantum curve and each distribution's percentiles as SVG files into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plots: Option<String>,
+
+    /// Write a line for each slice of further runs, one a round, to a file of comma-separated values
+    #[arg(long, value_name = "FILE")]
+    pub(crate) samples: Option<String>,
 
     /// A table, or one JSON object
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]

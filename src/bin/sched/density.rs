@@ -8,6 +8,7 @@
 
 use crate::args::{BenchArgs, Format};
 use crate::bench;
+use crate::bench::memory::Resident;
 use crate::machine::Machine;
 use crate::output;
 use crate::progress;
@@ -77,15 +78,6 @@ struct Density {
     end_ns: f64,
     /// Tasks that returned the right number.
     right: u64,
-}
-
-/// Memory of the process, in bytes.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Resident {
-    /// Pages in memory.
-    pages: u64,
-    /// Page tables.
-    tables: u64,
 }
 
 /// What one task costs, in bytes.
@@ -269,19 +261,6 @@ fn check(interrupted: &AtomicBool) -> Result<()> {
     match interrupted.load(Ordering::Relaxed) {
         true => bail!("interrupted before all tasks were measured"),
         false => Ok(()),
-    }
-}
-
-impl Resident {
-    /// As it is now.
-    fn now() -> Result<Resident> {
-        let status = fs::read_to_string("/proc/self/status")
-            .context("memory is read from /proc/self/status, which is Linux's")?;
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-            line.trim_start_matches(':').trim_end_matches("kB").trim().parse::<u64>().unwrap_or(0) * 1024
-        };
-        Ok(Resident { pages: field("VmRSS"), tables: field("VmPTE") })
     }
 }
 

@@ -162,7 +162,12 @@ impl Surroundings {
 
     /// What the scheduler gives to a task.
     fn host(&self, name: &str, spawner: Option<Spawner>) -> Host {
-        let log = |name: &str, line: &str| output::note(&format!("[{name}] {line}"));
+        let heard = self.stdout != Stdout::Discard;
+        let log = move |name: &str, line: &str| {
+            if heard {
+                output::note(&format!("[{name}] {line}"))
+            }
+        };
         let host = Host::new(name).channels(self.channels.clone()).log(std::sync::Arc::new(log));
         match spawner {
             Some(spawner) => host.spawner(spawner),

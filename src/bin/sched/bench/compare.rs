@@ -4,8 +4,8 @@
 //! with replacement, many times, by a generator with a fixed seed, and the middle 95 % of the ratios are the interval. It says slower or
 //! faster where the interval does not hold 1 and the ratio differs from 1 by more than a hundredth.
 
-use super::measure::{Measured, median};
-use super::work::Work;
+use super::files;
+use super::measure::{Lab, Measured, median};
 use crate::args::Format;
 use crate::machine::Machine;
 use crate::output;
@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 /// What the file says that it is.
 const KIND: &str = "sched bench";
@@ -98,7 +99,8 @@ impl Verdict {
 
 impl Saved {
     /// What was measured, to be kept.
-    pub(crate) fn new(work: &Work, measured: &Measured) -> Saved {
+    pub(crate) fn new(lab: &Lab<'_>, measured: &Measured) -> Saved {
+        let work = lab.work;
         let tasks = work.metered.iter().map(|job| format!("{} {}", job.name, job.entry)).collect::<Vec<_>>();
         let hashes = work.plan.modules.iter().filter_map(|module| module.sha256.clone()).collect::<Vec<_>>();
         let settings = [
@@ -107,6 +109,7 @@ impl Saved {
             ("tasks", tasks.join(", ")),
             ("arguments", work.plan.tasks.iter().flat_map(|task| task.args.clone()).collect::<Vec<_>>().join(", ")),
             ("modules", hashes.join(", ")),
+            ("clock", lab.clock.name().into()),
         ];
         let samples = measured.runs.named().into_iter().filter(|(_, numbers)| !numbers.is_empty());
         Saved {
@@ -132,7 +135,7 @@ impl Saved {
     /// Writes it.
     pub(crate) fn write(&self, path: &str) -> Result<()> {
         let text = serde_json::to_string(self)? + "\n";
-        fs::write(path, text).with_context(|| path.to_string())
+        files::write_whole(Path::new(path), text.as_bytes())
     }
 
     /// This, compared with what was before.

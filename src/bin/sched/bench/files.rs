@@ -2,12 +2,13 @@
 
 use super::measure::{Distribution, Measured};
 use crate::args::BenchArgs;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process;
 use std::time::{Duration, SystemTime};
 
 /// The percentiles of the comma-separated values.
@@ -16,19 +17,67 @@ const PERCENTILES: [f64; 7] = [0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 100.0];
 /// Writes those that were asked for.
 pub(crate) fn write(args: &BenchArgs, measured: &Measured) -> Result<()> {
     if let Some(path) = &args.csv {
-        fs::write(path, csv(measured)).with_context(|| path.clone())?;
+        write_whole(Path::new(path), csv(measured).as_bytes())?;
     }
     if let Some(dir) = &args.hgrm {
-        fs::create_dir_all(dir).with_context(|| dir.clone())?;
         for (name, distribution) in measured.distributions() {
-            let path = Path::new(dir).join(name).with_extension("hgrm");
-            fs::write(&path, hgrm(distribution)).with_context(|| path.display().to_string())?;
+            write_whole(&Path::new(dir).join(name).with_extension("hgrm"), hgrm(distribution).as_bytes())?;
         }
     }
     if let Some(path) = &args.hdr_log {
-        fs::write(path, log(measured)?).with_context(|| path.clone())?;
+        write_whole(Path::new(path), &log(measured)?)?;
     }
     Ok(())
+}
+
+/// Looks whether all that was asked for can be written, before it is measured: folders are made, and each file's place is tried.
+pub(crate) fn check(args: &BenchArgs) -> Result<()> {
+    for dir in [&args.hgrm, &args.plots].into_iter().flatten() {
+        ensure!(!dir.is_empty(), "a folder without a name cannot be written to");
+        fs::create_dir_all(dir).with_context(|| dir.clone())?;
+        try_place(&Path::new(dir).join("try"))?;
+    }
+    let files: Vec<&String> = [&args.csv, &args.hdr_log, &args.save, &args.samples].into_iter().flatten().collect();
+    for (number, path) in files.iter().enumerate() {
+        try_place(Path::new(path))?;
+        ensure!(!files[..number].contains(path), "{path}: two options are to write this file");
+    }
+    Ok(())
+}
+
+/// Whether a file can be written there, found out by beginning to; what is there is not touched.
+fn try_place(path: &Path) -> Result<()> {
+    let said = || path.display().to_string();
+    ensure!(!path.as_os_str().is_empty(), "a file without a name cannot be written");
+    ensure!(!path.is_dir(), "{}: this is a folder, and a file is to be written", said());
+    // A pipe is not tried: its reader would take that for all.
+    beside(path).map_or(Ok(()), |(_, part)| File::create(&part).and_then(|_| fs::remove_file(&part)).with_context(said))
+}
+
+/// Writes a file whole or not at all: beside its place, and then it is renamed. Whoever reads it meanwhile sees what was there before.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let written = match beside(path) {
+        Some((place, part)) => fs::write(&part, bytes).and_then(|()| fs::rename(&part, place)).inspect_err(|_| {
+            // It is in the way, or not there; there is nothing more to be done about it.
+            let _ = fs::remove_file(&part);
+        }),
+        None => fs::write(path, bytes),
+    };
+    written.with_context(|| path.display().to_string())
+}
+
+/// Where a file goes in the end, and where it is written until it is whole; nothing for what is no plain file, such as a pipe or a terminal,
+/// which cannot be replaced. A link is followed, so that it stays one.
+fn beside(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    let place = match path.metadata() {
+        Ok(about) if !about.is_file() => return None,
+        Ok(_) => path.canonicalize().ok()?,
+        Err(_) => path.to_path_buf(),
+    };
+    let mut name = place.file_name()?.to_os_string();
+    name.push(format!(".{}.part", process::id()));
+    let part = place.with_file_name(name);
+    Some((place, part))
 }
 
 /// A line for each distribution and percentile.
@@ -74,4 +123,59 @@ fn log(measured: &Measured) -> Result<Vec<u8>> {
             .map_err(|error| anyhow::anyhow!("{error:?}"))?;
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of one test.
+    fn folder(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("sched-files-{}-{name}", process::id()));
+        fs::create_dir_all(&dir).expect("a folder");
+        dir
+    }
+
+    /// The names in a folder.
+    fn names(dir: &Path) -> Vec<String> {
+        let names = fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+        names.map(|name| name.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn trying_a_place_leaves_it_as_it_was() {
+        let dir = folder("try");
+        let path = dir.join("a.csv");
+        try_place(&path).expect("it can be written");
+        assert_eq!(names(&dir), Vec::<String>::new());
+        fs::write(&path, "old").expect("written");
+        try_place(&path).expect("it can be written");
+        assert_eq!((fs::read_to_string(&path).expect("there"), names(&dir)), ("old".into(), vec!["a.csv".into()]));
+        fs::remove_dir_all(dir).expect("removed");
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_a_link_stays_one() {
+        let dir = folder("whole");
+        let path = dir.join("a.csv");
+        for text in ["one", "two"] {
+            write_whole(&path, text.as_bytes()).expect("written");
+            assert_eq!((fs::read_to_string(&path).expect("there"), names(&dir).len()), (text.into(), 1));
+        }
+        #[cfg(unix)]
+        {
+            let link = dir.join("link");
+            std::os::unix::fs::symlink(&path, &link).expect("a link");
+            write_whole(&link, b"three").expect("written");
+            assert!(link.is_symlink() && fs::read_to_string(&path).expect("there") == "three");
+        }
+        fs::remove_dir_all(dir).expect("removed");
+    }
+
+    #[test]
+    fn a_folder_is_no_place_for_a_file() {
+        let dir = folder("folder");
+        assert!(try_place(&dir).is_err() && try_place(&dir.join("no/such")).is_err());
+        fs::remove_dir_all(dir).expect("removed");
+    }
 }

@@ -1,13 +1,18 @@
 //! What is collected: distributions over all slices of all runs, and a number for each run.
 
+use super::clock::Clock;
+use super::counters::{Counters, Counts};
+use super::probe::{Probe, Switches};
+use super::samples::Samples;
 use super::work::{self, RunOnce, Work};
+use crate::job::Job;
+use crate::plan::Plan;
 use anyhow::Result;
-use fuelsched::reason::PickReason;
-use fuelsched::trace::{Ended, Observer, Slice, Spawned};
-use fuelsched::{Fuel, SliceEnd, TaskId};
+use fuelsched::trace::Observer;
 use hdrhistogram::Histogram;
+use indicatif::ProgressBar;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The most polls of the run at quantum 1: enough for a distribution, and an end for work of any length.
 const MOST_SWITCHES: u64 = 100_000;
@@ -28,13 +33,32 @@ impl Default for Distribution {
 
 impl Distribution {
     /// Adds a number; what is too large counts as the largest.
-    fn add(&mut self, value: u64) {
+    pub(crate) fn add(&mut self, value: u64) {
         self.0.saturating_record(value);
     }
 
-    /// Adds a time in nanoseconds.
-    fn add_time(&mut self, time: Duration) {
-        self.add(nanos(time));
+    /// Forgets all, and writes to all of its memory.
+    pub(crate) fn clear(&mut self) {
+        self.0.reset();
+    }
+
+    /// Adds all of another.
+    pub(crate) fn merge(&mut self, other: &Distribution) {
+        // Of the same bounds, so that nothing is refused.
+        let _ = self.0.add(&other.0);
+    }
+
+    /// The median, if there is anything.
+    fn median(&self) -> Option<u64> {
+        (!self.0.is_empty()).then(|| self.0.value_at_quantile(0.5))
+    }
+}
+
+impl FromIterator<u64> for Distribution {
+    fn from_iter<I: IntoIterator<Item = u64>>(values: I) -> Distribution {
+        let mut all = Distribution::default();
+        values.into_iter().for_each(|value| all.add(value));
+        all
     }
 }
 
@@ -48,18 +72,58 @@ pub(crate) fn nanos(time: Duration) -> u64 {
 pub(crate) struct Measured {
     /// From the end of a slice to the end of the next, at quantum 1.
     pub(crate) switch: Distribution,
+    /// What the clock says of all other slices.
+    pub(crate) watched: Watched,
+    /// The same and the switches for each module, where they are asked for.
+    pub(crate) modules: Vec<PerModule>,
+    /// A number for each run.
+    pub(crate) runs: PerRun,
+    /// What the last run used and did.
+    pub(crate) last: Totals,
+    /// What the processor counted in each run, or why it did not.
+    pub(crate) counts: Result<Vec<Counts>, String>,
+    /// The quantum curve.
+    pub(crate) curve: Vec<Point>,
+}
+
+/// What a clock that is read around every slice says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watched {
     /// The length of a slice.
     pub(crate) slice: Distribution,
     /// Fuel used past the grant, of slices that were preempted.
     pub(crate) lateness: Distribution,
     /// From the spawn of a task to its end.
     pub(crate) turnaround: Distribution,
-    /// A number for each run.
-    pub(crate) runs: PerRun,
-    /// What the last run used and did.
-    pub(crate) last: Totals,
-    /// The quantum curve.
-    pub(crate) curve: Vec<Point>,
+    /// From when a task was woken to its next slice.
+    pub(crate) wakeup: Distribution,
+}
+
+/// What is known of one module.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PerModule {
+    /// The length of a slice.
+    pub(crate) slice: Distribution,
+    /// From the spawn of its task to the end.
+    pub(crate) turnaround: Distribution,
+    /// From the end of the slice before, whoever's it was, to the end of one of its own, at quantum 1.
+    pub(crate) switch: Distribution,
+}
+
+impl Watched {
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        let Watched { slice, lateness, turnaround, wakeup } = self;
+        [slice, lateness, turnaround, wakeup].into_iter().for_each(Distribution::clear);
+    }
+}
+
+impl PerModule {
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        let PerModule { slice, turnaround, switch } = self;
+        [slice, turnaround, switch].into_iter().for_each(Distribution::clear);
+    }
 }
 
 /// Numbers in nanoseconds, one for each run.
@@ -71,12 +135,16 @@ pub(crate) struct PerRun {
     pub(crate) unpreempted: Vec<u64>,
     /// The whole run without metering; empty where metering is needed.
     pub(crate) unmetered: Vec<u64>,
+    /// From the first spawn to the last end, watched.
+    pub(crate) completion: Vec<u64>,
     /// The run's median of a switch.
     pub(crate) switch: Vec<u64>,
     /// The run's median of a slice.
     pub(crate) slice: Vec<u64>,
     /// The run's median of a turnaround.
     pub(crate) turnaround: Vec<u64>,
+    /// The run's median of a wake-up.
+    pub(crate) wakeup: Vec<u64>,
 }
 
 /// What a run did; the same in every run, where nothing comes in from outside.
@@ -99,167 +167,260 @@ pub(crate) struct Point {
     pub(crate) took: Vec<u64>,
     /// The longest slice of any round, in nanoseconds.
     pub(crate) longest_slice: u64,
+    /// The longest time that a task was ready and not picked, in nanoseconds.
+    pub(crate) longest_wait: u64,
 }
 
-/// Reads the clock around every slice.
+/// What measures: the work, and what it is measured with.
+pub(crate) struct Lab<'a> {
+    /// What is run.
+    pub(crate) work: &'a Work,
+    /// Makes the time stamps.
+    pub(crate) clock: Clock,
+    /// The quanta of the curve.
+    pub(crate) quanta: &'a [u64],
+    /// How many modules are told apart.
+    pub(crate) modules: usize,
+    /// The processor's counters, or why there are none.
+    pub(crate) counters: Result<Counters, String>,
+    /// Where each slice goes, if it is asked for.
+    pub(crate) samples: Option<Samples>,
+    /// The flag that Ctrl-C raises.
+    pub(crate) interrupted: &'a AtomicBool,
+    /// Who has watched, and can again.
+    pub(crate) idle: Idle,
+    /// Shows how far it came, in runs.
+    pub(crate) bar: ProgressBar,
+}
+
+/// Watchers that have nothing to watch.
 #[derive(Debug, Default)]
-struct Probe {
-    /// When the present slice began.
-    slice_began: Option<Instant>,
-    /// When each task was spawned, by its place in that order.
-    spawned: Vec<Instant>,
-    /// Lengths of slices.
-    slice: Distribution,
-    /// Fuel past the grant.
-    lateness: Distribution,
-    /// From spawn to end.
-    turnaround: Distribution,
+pub(crate) struct Idle {
+    /// Around every slice.
+    probes: Vec<Probe>,
+    /// After every slice.
+    switches: Vec<Switches>,
 }
 
-impl Observer for Probe {
-    fn spawned(&mut self, _task: &Spawned) {
-        self.spawned.push(Instant::now());
-    }
-
-    fn picked(&mut self, _id: TaskId, _grant: Fuel, _why: PickReason) {
-        self.slice_began = Some(Instant::now());
-    }
-
-    fn slice(&mut self, slice: &Slice) {
-        if let Some(began) = self.slice_began {
-            self.slice.add_time(began.elapsed());
-        }
-        if slice.end == SliceEnd::Preempted {
-            self.lateness.add(slice.overshoot().0);
-        }
-    }
-
-    fn ended(&mut self, task: &Ended) {
-        let spawned = usize::try_from(task.spawn_index).ok().and_then(|index| self.spawned.get(index));
-        if let Some(spawned) = spawned {
-            self.turnaround.add_time(spawned.elapsed());
-        }
-    }
+/// What one round came to.
+struct Round {
+    /// The run that nobody watched.
+    plain: RunOnce<()>,
+    /// What the processor counted meanwhile, or why it did not.
+    counts: Result<Counts, String>,
+    /// Who watched the same.
+    probe: Probe,
+    /// Who watched it at quantum 1.
+    switches: Switches,
+    /// The run unpreempted and unmetered, where that can be.
+    others: [Option<u64>; 2],
+    /// For each quantum how long it took, the longest slice, and the longest wait.
+    curve: Vec<[u64; 3]>,
 }
 
-/// Reads the clock at the end of every slice.
-#[derive(Debug, Default)]
-struct Switches {
-    /// When the slice before ended, if it was preempted.
-    last_end: Option<Instant>,
-    /// From end to end.
-    switch: Distribution,
-}
+/// Nothing if somebody interrupted; else what was found.
+type Unless<T> = Result<Option<T>>;
 
-impl Observer for Switches {
-    fn slice(&mut self, slice: &Slice) {
-        // The first slice of a task makes its instance, and the last one tears it down: more than a switch.
-        let whole = slice.end == SliceEnd::Preempted && slice.number > 1;
-        let now = Instant::now();
-        if let (Some(last), true) = (self.last_end, whole) {
-            self.switch.add_time(now - last);
+impl Lab<'_> {
+    /// Nothing measured yet.
+    pub(crate) fn nothing(&self) -> Measured {
+        let point = |&quantum: &u64| Point { quantum, took: Vec::new(), longest_slice: 0, longest_wait: 0 };
+        Measured {
+            switch: Distribution::default(),
+            watched: Watched::default(),
+            modules: vec![PerModule::default(); self.modules],
+            runs: PerRun::default(),
+            last: Totals::default(),
+            counts: self.counters.as_ref().map(|_| Vec::new()).map_err(Clone::clone),
+            curve: self.quanta.iter().map(point).collect(),
         }
-        // Read again, so that recording the duration is not part of the next.
-        self.last_end = whole.then(Instant::now);
+    }
+
+    /// Runs the work in all ways, and adds that to what was measured; says whether nobody interrupted. What an interrupt cut short is not counted.
+    pub(crate) fn round(&mut self, measured: &mut Measured, run: u32) -> Result<bool> {
+        let round = self.all_ways()?;
+        let sampled = self.sample(run)?;
+        let (Some(round), true) = (round, sampled) else {
+            return Ok(false);
+        };
+        measured.keep(&round);
+        self.idle.probes.push(round.probe);
+        self.idle.switches.push(round.switches);
+        Ok(true)
+    }
+
+    /// Runs the work in all ways.
+    fn all_ways(&mut self) -> Unless<Round> {
+        let work = self.work;
+        // Those that nobody watches come one after the other, each after a run for nothing that warms its caches: their times are compared.
+        self.plain(&work.plan, &work.metered)?;
+        let (plain, counts) = self.counted();
+        let Some(plain) = plain? else { return Ok(None) };
+        let others = if plain.by_themselves { self.other_ways()? } else { Some([None, None]) };
+        let Some(others) = others else { return Ok(None) };
+        let Some(probe) = self.watched(&work.plan)? else { return Ok(None) };
+        let Some(switches) = self.switches()? else { return Ok(None) };
+        let quanta = self.quanta;
+        let curve = quanta.iter().map(|quantum| self.at_quantum(*quantum)).collect::<Unless<Vec<_>>>()?;
+        Ok(curve.map(|curve| Round { plain, counts, probe, switches, others, curve }))
+    }
+
+    /// How many runs are in a round, if all ways can be gone.
+    pub(crate) fn runs_in_a_round(&self) -> u64 {
+        let others = if self.work.unmetered.is_some() { 4 } else { 0 };
+        4 + others + u64::from(self.samples.is_some()) + 2 * self.quanta.len() as u64
+    }
+
+    /// One run, after which the bar moves on.
+    fn run<O: Observer + Default>(
+        &self,
+        plan: &Plan,
+        jobs: &[Job],
+        observer: O,
+        most_polls: Option<u64>,
+    ) -> Unless<RunOnce<O>> {
+        let run = work::run(plan, jobs, observer, most_polls, self.interrupted)?;
+        self.bar.inc(1);
+        Ok(run.finished.then_some(run))
+    }
+
+    /// One run that nobody watches.
+    fn plain(&self, plan: &Plan, jobs: &[Job]) -> Unless<RunOnce<()>> {
+        self.run(plan, jobs, (), None)
+    }
+
+    /// One run that nobody watches, after another that does not count.
+    fn warm(&self, plan: &Plan, jobs: &[Job]) -> Unless<RunOnce<()>> {
+        self.plain(plan, jobs)?;
+        self.plain(plan, jobs)
+    }
+
+    /// One run that nobody but the processor watches.
+    fn counted(&mut self) -> (Unless<RunOnce<()>>, Result<Counts, String>) {
+        let (work, interrupted) = (self.work, self.interrupted);
+        let run = || {
+            let run = work::run(&work.plan, &work.metered, (), None, interrupted)?;
+            Ok(run.finished.then_some(run))
+        };
+        let counted = match &mut self.counters {
+            Ok(counters) => counters.count(run),
+            Err(why) => (run(), Err(why.clone())),
+        };
+        self.bar.inc(1);
+        counted
+    }
+
+    /// One run with the clock read around every slice.
+    fn watched(&mut self, plan: &Plan) -> Unless<Probe> {
+        let idle = self.idle.probes.pop().map(Probe::forgetful);
+        let probe = idle.unwrap_or_else(|| Probe::new(self.clock.clone(), self.modules));
+        let run = self.run(plan, &self.work.metered, Some(probe), None)?;
+        Ok(run.and_then(|run| run.observer))
+    }
+
+    /// One run at quantum 1 with the clock read after every slice.
+    fn switches(&mut self) -> Unless<Switches> {
+        let plan = self.work.with_quantum(1);
+        let idle = self.idle.switches.pop().map(Switches::forgetful);
+        let switches = idle.unwrap_or_else(|| Switches::new(self.clock.clone(), self.modules));
+        let run = self.run(&plan, &self.work.metered, Some(switches), Some(MOST_SWITCHES))?;
+        Ok(run.and_then(|run| run.observer))
+    }
+
+    /// The work unpreempted and unmetered, where that can be.
+    fn other_ways(&self) -> Unless<[Option<u64>; 2]> {
+        let Some((unmetered, _)) = &self.work.unmetered else {
+            return Ok(Some([None, None]));
+        };
+        let metered = self.warm(&self.work.unpreempted(), &self.work.metered)?;
+        let free = self.warm(&self.work.unlimited(), unmetered)?;
+        let both = metered.zip(free);
+        Ok(both.map(|(metered, free)| [Some(nanos(metered.took)), Some(nanos(free.took))]))
+    }
+
+    /// How long the work takes at a quantum, its longest slice, and its longest wait.
+    fn at_quantum(&mut self, quantum: u64) -> Unless<[u64; 3]> {
+        let plan = self.work.with_quantum(quantum);
+        let Some(plain) = self.plain(&plan, &self.work.metered)? else { return Ok(None) };
+        let Some(probe) = self.watched(&plan)? else { return Ok(None) };
+        let found = [nanos(plain.took), probe.found.slice.0.max(), probe.longest_wait];
+        self.idle.probes.push(probe);
+        Ok(Some(found))
+    }
+
+    /// One run each slice of which goes to the file, if there is one and this run counts; says whether nobody interrupted.
+    fn sample(&mut self, run: u32) -> Result<bool> {
+        let clock = self.clock.clone();
+        let Some(samples) = self.samples.as_mut().filter(|_| run > 0) else {
+            return Ok(true);
+        };
+        let sampler = samples.watch(&clock, run);
+        let run = work::run(&self.work.plan, &self.work.metered, sampler, None, self.interrupted)?;
+        samples.take_back(run.observer)?;
+        self.bar.inc(1);
+        Ok(run.finished)
     }
 }
 
 impl Measured {
-    /// Nothing yet.
-    pub(crate) fn new(quanta: &[u64]) -> Measured {
-        let point = |&quantum: &u64| Point { quantum, took: Vec::new(), longest_slice: 0 };
-        Measured {
-            switch: Distribution::default(),
-            slice: Distribution::default(),
-            lateness: Distribution::default(),
-            turnaround: Distribution::default(),
-            runs: PerRun::default(),
-            last: Totals::default(),
-            curve: quanta.iter().map(point).collect(),
-        }
-    }
-
-    /// Runs the work in all ways; says whether nobody interrupted. What an interrupt cut short is not counted.
-    pub(crate) fn round(&mut self, work: &Work, interrupted: &AtomicBool) -> Result<bool> {
-        // Once for nothing: the way that comes first would find the caches cold, and the others warm.
-        work::run(&work.plan, &work.metered, (), None, interrupted)?;
-        let plain = work::run(&work.plan, &work.metered, (), None, interrupted)?;
-        let timed = work::run(&work.plan, &work.metered, Probe::default(), None, interrupted)?;
-        let at_one = work.with_quantum(1);
-        let switching = work::run(&at_one, &work.metered, Switches::default(), Some(MOST_SWITCHES), interrupted)?;
-        let others = if plain.by_themselves { other_ways(work, interrupted)? } else { Some([None, None]) };
-        let (Some([unpreempted, unmetered]), true) = (others, plain.finished && timed.finished && switching.finished)
-        else {
-            return Ok(false);
-        };
-        let curve = self.curve.iter().map(|point| at_quantum(work, point.quantum, interrupted));
-        let Some(curve) = curve.collect::<Result<Option<Vec<_>>>>()? else {
-            return Ok(false);
-        };
-        for (point, (took, longest)) in self.curve.iter_mut().zip(curve) {
-            point.took.push(took);
-            point.longest_slice = point.longest_slice.max(longest);
-        }
-        self.runs.unpreempted.extend(unpreempted);
-        self.runs.unmetered.extend(unmetered);
-        self.keep(&plain, &timed.observer, &switching.observer);
-        Ok(true)
-    }
-
     /// Keeps what a whole round came to.
-    fn keep(&mut self, plain: &RunOnce<()>, timed: &Probe, switching: &Switches) {
-        let pairs = [
-            (&mut self.slice, &timed.slice, &mut self.runs.slice),
-            (&mut self.turnaround, &timed.turnaround, &mut self.runs.turnaround),
-            (&mut self.switch, &switching.switch, &mut self.runs.switch),
-        ];
-        for (all, one, medians) in pairs {
-            // Of the same bounds, so that nothing is refused.
-            let _ = all.0.add(&one.0);
-            if !one.0.is_empty() {
-                medians.push(one.0.value_at_quantile(0.5));
-            }
+    fn keep(&mut self, round: &Round) {
+        let Round { plain, counts, probe, switches, others: [unpreempted, unmetered], curve } = round;
+        let (all, one, runs) = (&mut self.watched, &probe.found, &mut self.runs);
+        for (all, one, medians) in [
+            (&mut all.slice, &one.slice, &mut runs.slice),
+            (&mut all.turnaround, &one.turnaround, &mut runs.turnaround),
+            (&mut all.wakeup, &one.wakeup, &mut runs.wakeup),
+            (&mut self.switch, &switches.switch, &mut runs.switch),
+        ] {
+            all.merge(one);
+            medians.extend(one.median());
         }
-        let _ = self.lateness.0.add(&timed.lateness.0);
-        self.runs.preempted.push(nanos(plain.took));
+        all.lateness.merge(&one.lateness);
+        for (all, (watched, switch)) in self.modules.iter_mut().zip(probe.modules.iter().zip(&switches.modules)) {
+            all.slice.merge(&watched.slice);
+            all.turnaround.merge(&watched.turnaround);
+            all.switch.merge(switch);
+        }
+        for (point, [took, slice, wait]) in self.curve.iter_mut().zip(curve) {
+            point.took.push(*took);
+            point.longest_slice = point.longest_slice.max(*slice);
+            point.longest_wait = point.longest_wait.max(*wait);
+        }
+        runs.unpreempted.extend(unpreempted);
+        runs.unmetered.extend(unmetered);
+        runs.completion.push(probe.completion);
+        runs.preempted.push(nanos(plain.took));
         self.last = Totals { fuel: plain.fuel.0, switches: plain.switches, tasks: plain.tasks };
+        self.count(counts.clone());
     }
 
-    /// The distributions, by name.
-    pub(crate) fn distributions(&self) -> [(&'static str, &Distribution); 4] {
-        [
+    /// Keeps what the processor counted; nothing of it once it did not.
+    fn count(&mut self, counts: Result<Counts, String>) {
+        match (&mut self.counts, counts) {
+            (Ok(all), Ok(one)) => all.push(one),
+            (all @ Ok(_), Err(why)) => *all = Err(why),
+            (Err(_), _) => {}
+        }
+    }
+
+    /// The distributions that have anything, by name.
+    pub(crate) fn distributions(&self) -> Vec<(&'static str, &Distribution)> {
+        let Watched { slice, lateness, turnaround, wakeup } = &self.watched;
+        let all = [
             ("switch_ns", &self.switch),
-            ("slice_ns", &self.slice),
-            ("lateness_fuel", &self.lateness),
-            ("turnaround_ns", &self.turnaround),
-        ]
+            ("slice_ns", slice),
+            ("lateness_fuel", lateness),
+            ("turnaround_ns", turnaround),
+            ("wakeup_ns", wakeup),
+        ];
+        all.into_iter().filter(|(_, distribution)| !distribution.0.is_empty()).collect()
     }
-}
-
-/// The work unpreempted and unmetered, where that can be; nothing, if somebody interrupted.
-fn other_ways(work: &Work, interrupted: &AtomicBool) -> Result<Option<[Option<u64>; 2]>> {
-    let Some((unmetered, _)) = &work.unmetered else {
-        return Ok(Some([None, None]));
-    };
-    let plan = work.unpreempted();
-    let metered = work::run(&plan, &work.metered, (), None, interrupted)?;
-    let free = work::run(&work.unlimited(), unmetered, (), None, interrupted)?;
-    let both = metered.finished && free.finished;
-    Ok(both.then(|| [Some(nanos(metered.took)), Some(nanos(free.took))]))
-}
-
-/// How long the work takes at a quantum, and its longest slice; nothing, if somebody interrupted.
-fn at_quantum(work: &Work, quantum: u64, interrupted: &AtomicBool) -> Result<Option<(u64, u64)>> {
-    let plan = work.with_quantum(quantum);
-    let plain = work::run(&plan, &work.metered, (), None, interrupted)?;
-    let timed = work::run(&plan, &work.metered, Probe::default(), None, interrupted)?;
-    let both = plain.finished && timed.finished;
-    Ok(both.then(|| (nanos(plain.took), timed.observer.slice.0.max())))
 }
 
 impl PerRun {
     /// The numbers, by name.
-    pub(crate) fn named(&self) -> [(&'static str, &Vec<u64>); 6] {
+    pub(crate) fn named(&self) -> [(&'static str, &Vec<u64>); 7] {
         [
             ("preempted_ns", &self.preempted),
             ("unpreempted_ns", &self.unpreempted),
@@ -267,6 +428,7 @@ impl PerRun {
             ("switch_ns", &self.switch),
             ("slice_ns", &self.slice),
             ("turnaround_ns", &self.turnaround),
+            ("wakeup_ns", &self.wakeup),
         ]
     }
 }

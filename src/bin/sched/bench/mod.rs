@@ -1,19 +1,27 @@
 //! `sched bench`: any tasks, run many times, and what that says about them and about preemption. docs/bench.md says what each number is.
 //!
 //! ```text
-//! plan ─► work (compiled; run once, watched) ─► measure (all runs) ─┬─► report (table, JSON)
-//!                                                                  ├─► files (CSV, .hgrm, V2 log)
-//!                                                                  └─► compare (with what --save wrote)
+//! plan ─► work (compiled) ─► memory (a suspended task) ─► measure (all rounds) ─┬─► report (table, JSON)
+//!                             probe (who watches; clock)      counters, samples  ├─► files (CSV, .hgrm, V2 log)
+//!                                                                                ├─► plots (SVG)
+//!                                                                                └─► compare (with what --save wrote)
 //! ```
 //!
 //! Each round runs the same work in every way, one after the other, so that whatever disturbs the machine disturbs all of them.
 
+mod clock;
 mod compare;
+mod counters;
 pub(crate) mod demo;
 mod files;
 mod measure;
+pub(crate) mod memory;
 mod pin;
+mod plots;
+mod probe;
 mod report;
+mod samples;
+mod turns;
 mod work;
 
 use crate::args::{BenchArgs, Format};
@@ -22,11 +30,15 @@ use crate::progress;
 use crate::report::INTERRUPTED;
 use crate::run::catch_interrupt;
 use anyhow::{Result, bail, ensure};
+use clock::Clock;
 use compare::Saved;
-use measure::Measured;
+use counters::Counters;
+use indicatif::ProgressBar;
+use measure::{Idle, Lab, Measured};
 use report::BenchReport;
+use samples::Samples;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use work::Work;
 
 /// Measures, and reports; or compares two files, where two are named.
@@ -40,16 +52,32 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
         }
         _ => bail!("--compare takes one file, or two"),
     };
+    // Beside TASKs, with which --density does not go, clap does not miss it.
+    ensure!(!args.memory, "--memory goes with --density; TASKs have the memories that they declare");
+    ensure!(args.quanta.len() <= 100, "--quanta takes up to 100 quanta");
     let interrupted = catch_interrupt()?;
     stay(args)?;
+    files::check(args)?;
     let work = Work::new(args.plan()?)?;
-    let Some((measured, whole)) = rounds(args, &work, &interrupted)? else {
-        output::error("interrupted before the first round was over");
-        return Ok(ExitCode::from(INTERRUPTED));
+    let memory = memory::of_a_task(&work, &interrupted)?;
+    let mut lab = Lab {
+        work: &work,
+        clock: Clock::new(),
+        quanta: &args.quanta,
+        modules: 0,
+        counters: Counters::new(),
+        samples: args.samples.as_deref().map(Samples::create).transpose()?,
+        interrupted: &interrupted,
+        idle: Idle::default(),
+        bar: ProgressBar::hidden(),
     };
-    let saved = Saved::new(&work, &measured);
-    let report = BenchReport::new(args, &work, &measured, base.map(|base| saved.against(&base)));
+    let Some((measured, whole)) = rounds(&mut lab, args.warmup, args.runs)? else {
+        return Ok(too_early());
+    };
+    let saved = Saved::new(&lab, &measured);
+    let report = BenchReport::new(args, &lab, memory, &measured, base.map(|base| saved.against(&base)));
     files::write(args, &measured)?;
+    args.plots.as_deref().map_or(Ok(()), |dir| plots::write(dir, &measured, &report))?;
     args.save.as_deref().map_or(Ok(()), |path| saved.write(path))?;
     output::result(&match args.format {
         Format::Json => serde_json::to_string_pretty(&report)? + "\n",
@@ -63,23 +91,31 @@ pub(crate) fn stay(args: &BenchArgs) -> Result<()> {
     args.pin.map_or(Ok(()), pin::pin)
 }
 
+/// Says that there is nothing to report.
+fn too_early() -> ExitCode {
+    output::error("interrupted before the first round was over");
+    ExitCode::from(INTERRUPTED)
+}
+
 /// All rounds, or those that were over before an interrupt, and whether that is all; nothing, where not one was.
-fn rounds(args: &BenchArgs, work: &Work, interrupted: &AtomicBool) -> Result<Option<(Measured, bool)>> {
-    ensure!(args.quanta.len() <= 100, "--quanta takes up to 100 quanta");
-    let bar = progress::bar(u64::from(args.warmup) + u64::from(args.runs), "measuring");
-    let mut measured = Measured::new(&args.quanta);
-    for round in 0..u64::from(args.warmup) + u64::from(args.runs) {
-        if round == u64::from(args.warmup) {
-            measured = Measured::new(&args.quanta);
-        }
-        let finished = measured.round(work, interrupted)?;
-        if !finished || interrupted.load(Ordering::Relaxed) {
-            bar.finish_and_clear();
-            let some = round > u64::from(args.warmup) || (finished && round == u64::from(args.warmup));
-            return Ok(some.then_some((measured, false)));
-        }
-        bar.inc(1);
+fn rounds(lab: &mut Lab<'_>, warm_up: u32, runs: u32) -> Result<Option<(Measured, bool)>> {
+    let (mut measured, mut unmeasured) = (lab.nothing(), lab.nothing());
+    let each = lab.runs_in_a_round();
+    lab.bar = progress::bar((u64::from(warm_up) + u64::from(runs)) * each, "measuring, runs");
+    let mut position = 0;
+    let mut go = |measured: &mut Measured, run: u32| -> Result<bool> {
+        let finished = !lab.interrupted.load(Ordering::Relaxed) && lab.round(measured, run)?;
+        position += each;
+        lab.bar.set_position(position);
+        Ok(finished)
+    };
+    let (mut warm, mut done) = (0, 0);
+    while warm < warm_up && go(&mut unmeasured, 0)? {
+        warm += 1;
     }
-    bar.finish_and_clear();
-    Ok(Some((measured, true)))
+    while warm == warm_up && done < runs && go(&mut measured, done + 1)? {
+        done += 1;
+    }
+    lab.bar.finish_and_clear();
+    Ok((done > 0).then_some((measured, done == runs)))
 }

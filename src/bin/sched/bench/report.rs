@@ -1,21 +1,25 @@
 //! The report of `sched bench`: what was measured, put together, as a table or JSON.
 
 use super::compare::Comparison;
-use super::measure::{Distribution, Measured, Point, median, nanos};
-use super::work::Work;
+use super::counters::Counts;
+use super::measure::{Distribution, Lab, Measured, Point, median, nanos};
+use super::memory::TaskMemory;
 use crate::args::BenchArgs;
 use crate::machine::Machine;
 use crate::output;
 use crate::run::engine_name;
 use fuelsched::Fuel;
 use serde::Serialize;
-use std::time::Instant;
+use terminal_size::{Width, terminal_size};
 
 /// The share of the best speed that the recommended quantum has to reach.
 const NEARLY: f64 = 0.95;
 
-/// How wide the bars of the plot are.
-const BAR: f64 = 40.0;
+/// How wide the longest bar of the plot is: what the other columns leave of the terminal, from this to that.
+const BAR: (u16, u16) = (10, 40);
+
+/// Columns of the plot that are no bar.
+const BESIDE_BAR: u16 = 69;
 
 /// What is measured, whole.
 #[derive(Debug, Serialize)]
@@ -40,7 +44,9 @@ pub(crate) struct BenchReport {
     compile_ns: u64,
     /// The same without metering, if they were.
     compile_unmetered_ns: Option<u64>,
-    /// What one reading of the clock takes.
+    /// What the time stamps of slices and switches are made by.
+    clock: &'static str,
+    /// What one reading of that takes.
     clock_read_ns: u64,
     /// Distributions in nanoseconds: a switch, at quantum 1.
     switch_ns: Option<Spread>,
@@ -50,14 +56,22 @@ pub(crate) struct BenchReport {
     lateness_fuel: Option<Spread>,
     /// From a task's spawn to its end.
     turnaround_ns: Option<Spread>,
+    /// From when a task was woken to its next slice.
+    wakeup_ns: Option<Spread>,
+    /// What a suspended task takes of memory.
+    memory: Option<TaskMemory>,
+    /// What the processor counted in a run: the medians.
+    counters: Option<Counts>,
+    /// Why it did not.
+    counters_unavailable: Option<String>,
     /// One run.
     work: WorkDone,
     /// Speeds, from the median of the runs.
     rates: Rates,
     /// The work at several quanta.
-    curve: Vec<CurvePoint>,
+    pub(super) curve: Vec<CurvePoint>,
     /// The quantum that the curve recommends.
-    recommended_quantum: Option<u64>,
+    pub(super) recommended_quantum: Option<u64>,
     /// The comparison, where one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     comparison: Option<Comparison>,
@@ -65,7 +79,7 @@ pub(crate) struct BenchReport {
 
 /// A distribution.
 #[derive(Debug, Serialize)]
-struct Spread {
+pub(super) struct Spread {
     /// How many were measured.
     count: u64,
     /// Half are at most this.
@@ -114,20 +128,22 @@ struct Rates {
 
 /// The work at one quantum.
 #[derive(Debug, Serialize)]
-struct CurvePoint {
+pub(super) struct CurvePoint {
     /// The quantum.
-    quantum: u64,
+    pub(super) quantum: u64,
     /// The median of the whole run.
     run_ns: u64,
     /// Fuel a second.
-    fuel_per_s: f64,
+    pub(super) fuel_per_s: f64,
     /// The longest slice of any run.
-    longest_slice_ns: u64,
+    pub(super) longest_slice_ns: u64,
+    /// The longest time in any run that a task was ready and not picked.
+    pub(super) longest_wait_ns: u64,
 }
 
 impl Spread {
     /// The percentiles, if there is anything.
-    fn of(Distribution(histogram): &Distribution) -> Option<Spread> {
+    pub(super) fn of(Distribution(histogram): &Distribution) -> Option<Spread> {
         let at = |quantile| histogram.value_at_quantile(quantile);
         (!histogram.is_empty()).then(|| Spread {
             count: histogram.len(),
@@ -140,7 +156,7 @@ impl Spread {
     }
 
     /// The row of a table.
-    fn row(&self, what: &str, show: fn(u64) -> String) -> Vec<String> {
+    pub(super) fn row(&self, what: &str, show: fn(u64) -> String) -> Vec<String> {
         let mut row = vec![what.to_string(), Fuel(self.count).to_string()];
         row.extend([self.p50, self.p90, self.p99, self.p99_9, self.max].map(show));
         row
@@ -148,7 +164,7 @@ impl Spread {
 }
 
 /// So much of something in a second.
-fn per_second(amount: u64, nanos: u64) -> f64 {
+pub(super) fn per_second(amount: u64, nanos: u64) -> f64 {
     amount as f64 * 1e9 / nanos.max(1) as f64
 }
 
@@ -157,16 +173,15 @@ fn some_median(numbers: &[u64]) -> Option<u64> {
     (!numbers.is_empty()).then(|| median(numbers))
 }
 
-/// What one reading of the clock takes: the median of many.
-fn clock_read() -> u64 {
-    let read = |_| {
-        let began = Instant::now();
-        for _ in 0..100 {
-            std::hint::black_box(Instant::now());
-        }
-        nanos(began.elapsed()) / 100
-    };
-    median(&(0..1_000).map(read).collect::<Vec<_>>())
+/// The medians of what was counted.
+fn median_counts(counts: &[Counts]) -> Counts {
+    let of = |number: fn(&Counts) -> u64| median(&counts.iter().map(number).collect::<Vec<_>>());
+    Counts {
+        cycles: of(|counts| counts.cycles),
+        instructions: of(|counts| counts.instructions),
+        cache_misses: of(|counts| counts.cache_misses),
+        branch_misses: of(|counts| counts.branch_misses),
+    }
 }
 
 impl WorkDone {
@@ -199,16 +214,18 @@ impl BenchReport {
     /// Puts the numbers together.
     pub(crate) fn new(
         args: &BenchArgs,
-        work: &Work,
+        lab: &Lab<'_>,
+        memory: Option<TaskMemory>,
         measured: &Measured,
         comparison: Option<Comparison>,
     ) -> BenchReport {
-        let done = WorkDone::new(measured);
+        let (work, done, watched) = (lab.work, WorkDone::new(measured), &measured.watched);
         let point = |point: &Point| CurvePoint {
             quantum: point.quantum,
             run_ns: median(&point.took),
             fuel_per_s: per_second(done.fuel, median(&point.took)),
             longest_slice_ns: point.longest_slice,
+            longest_wait_ns: point.longest_wait,
         };
         let curve: Vec<CurvePoint> = measured.curve.iter().map(point).collect();
         let per_second = |amount| per_second(amount, done.preempted_ns);
@@ -223,11 +240,16 @@ impl BenchReport {
             pinned: args.pin,
             compile_ns: nanos(work.compile),
             compile_unmetered_ns: work.unmetered.as_ref().map(|(_, took)| nanos(*took)),
-            clock_read_ns: clock_read(),
+            clock: lab.clock.name(),
+            clock_read_ns: lab.clock.reading(),
             switch_ns: Spread::of(&measured.switch),
-            slice_ns: Spread::of(&measured.slice),
-            lateness_fuel: Spread::of(&measured.lateness),
-            turnaround_ns: Spread::of(&measured.turnaround),
+            slice_ns: Spread::of(&watched.slice),
+            lateness_fuel: Spread::of(&watched.lateness),
+            turnaround_ns: Spread::of(&watched.turnaround),
+            wakeup_ns: Spread::of(&watched.wakeup),
+            memory,
+            counters: measured.counts.as_ref().ok().map(|counts| median_counts(counts)),
+            counters_unavailable: measured.counts.as_ref().err().cloned(),
             rates: Rates {
                 fuel_per_s: per_second(done.fuel),
                 switches_per_s: per_second(done.switches),
@@ -248,6 +270,7 @@ impl BenchReport {
             self.slice_ns.as_ref().map(|spread| spread.row("slice", output::nanos)),
             self.lateness_fuel.as_ref().map(|spread| spread.row("lateness of a preemption", fuel)),
             self.turnaround_ns.as_ref().map(|spread| spread.row("turnaround of a task", output::nanos)),
+            self.wakeup_ns.as_ref().map(|spread| spread.row("wake-up to the next slice", output::nanos)),
         ];
         let header = ["what", "count", "p50", "p90", "p99", "p99.9", "max"];
         let table = output::table(&header, rows.into_iter().flatten(), &[1, 2, 3, 4, 5, 6]);
@@ -258,48 +281,96 @@ impl BenchReport {
     /// The quantum curve, with a bar for the speed of each quantum.
     fn plot(&self) -> String {
         let best = self.curve.iter().map(|point| point.fuel_per_s).fold(f64::MIN_POSITIVE, f64::max);
+        let longest = columns().saturating_sub(BESIDE_BAR).clamp(BAR.0, BAR.1);
         let row = |point: &CurvePoint| {
-            let mark = if Some(point.quantum) == self.recommended_quantum { "recommended" } else { "" };
-            let million = format!("{:.2} million", point.fuel_per_s / 1e6);
-            let bar = "█".repeat((point.fuel_per_s / best * BAR).round() as usize);
-            vec![Fuel(point.quantum).to_string(), output::nanos(point.longest_slice_ns), million, bar, mark.into()]
+            let mark = if Some(point.quantum) == self.recommended_quantum { " ←" } else { "" };
+            let bar = "█".repeat((point.fuel_per_s / best * f64::from(longest)).round() as usize);
+            let times = [point.longest_slice_ns, point.longest_wait_ns].map(output::nanos);
+            let [slice, wait] = times;
+            vec![Fuel(point.quantum).to_string(), slice, wait, million(point.fuel_per_s), bar + mark]
         };
-        let header = ["quantum", "longest slice", "fuel a second", "", ""];
-        output::table(&header, self.curve.iter().map(row), &[0, 1, 2])
+        let header = ["quantum", "longest slice", "longest wait", "fuel a second", ""];
+        let table = output::table(&header, self.curve.iter().map(row), &[0, 1, 2, 3]);
+        let recommended = |quantum: u64| format!("recommended quantum: {}\n", Fuel(quantum));
+        table + &self.recommended_quantum.map_or(String::new(), recommended)
     }
 
     /// What the numbers come to, and what they were measured on.
     fn summary(&self) -> String {
-        let BenchReport { work, rates, .. } = self;
-        let million = |n: f64| format!("{:.2} million", n / 1e6);
-        let ratio = |ratio: Option<f64>| ratio.map_or("not known".into(), |ratio| format!("{ratio:.2} ×"));
-        let pinned = self.pinned.map_or(String::new(), |cpu| format!(", on processor {cpu}"));
-        [
-            format!(
-                "one run is {}, {} fuel, {}, and takes {}; {}, after {} to warm up, {}, quantum {}{pinned}",
-                output::count(work.tasks, "task"),
-                Fuel(work.fuel),
-                output::count(work.switches, "context switch"),
-                output::nanos(work.preempted_ns),
-                output::count(self.runs as u64, "run"),
-                self.warm_up,
-                self.policy,
-                Fuel(self.quantum)
-            ),
-            format!(
-                "{} fuel, {} switches, {:.0} tasks a second",
-                million(rates.fuel_per_s),
-                million(rates.switches_per_s),
-                rates.tasks_per_s
-            ),
-            format!("preemption costs {}, metering {}", ratio(work.preemption_ratio), ratio(work.metering_ratio)),
-            format!(
-                "compiling took {}; one reading of the clock takes {}, in each slice and switch",
-                output::nanos(self.compile_ns),
-                output::nanos(self.clock_read_ns)
-            ),
-            format!("{}; {}\n", self.engine, self.machine.line()),
-        ]
-        .join("\n")
+        let lines = [self.one_run(), self.speeds(), self.costs(), self.memory(), self.counted(), self.times()];
+        format!("{}\n{}; {}\n", lines.join("\n"), self.engine, self.machine.line())
     }
+
+    /// What was run.
+    fn one_run(&self) -> String {
+        let pinned = self.pinned.map_or(String::new(), |cpu| format!(", on processor {cpu}"));
+        format!(
+            "one run is {}, {} fuel, {}, and takes {}; {}, after {} to warm up, {}, quantum {}{pinned}",
+            output::count(self.work.tasks, "task"),
+            Fuel(self.work.fuel),
+            output::count(self.work.switches, "context switch"),
+            output::nanos(self.work.preempted_ns),
+            output::count(self.runs as u64, "run"),
+            self.warm_up,
+            self.policy,
+            Fuel(self.quantum)
+        )
+    }
+
+    /// How much of all there is in a second.
+    fn speeds(&self) -> String {
+        let Rates { fuel_per_s, switches_per_s, tasks_per_s } = &self.rates;
+        format!("{} fuel, {} switches, {tasks_per_s:.0} tasks a second", million(*fuel_per_s), million(*switches_per_s))
+    }
+
+    /// What metering and preemption cost.
+    fn costs(&self) -> String {
+        let ratio = |ratio: Option<f64>| ratio.map_or("not known".into(), |ratio| format!("{ratio:.2} ×"));
+        format!("preemption costs {}, metering {}", ratio(self.work.preemption_ratio), ratio(self.work.metering_ratio))
+    }
+
+    /// What a task takes of memory.
+    fn memory(&self) -> String {
+        self.memory.map_or("memory of a suspended task: not known".into(), |TaskMemory { bytes, tasks }| {
+            format!(
+                "a suspended task takes {:.1} KiB, the mean of {}",
+                bytes as f64 / 1024.0,
+                output::count(tasks, "task")
+            )
+        })
+    }
+
+    /// What the processor counted.
+    fn counted(&self) -> String {
+        match (&self.counters, &self.counters_unavailable) {
+            (Some(Counts { cycles, instructions, cache_misses, branch_misses }), _) => format!(
+                "one run takes {} cycles, {} instructions, {} cache misses, {} branch misses",
+                Fuel(*cycles),
+                Fuel(*instructions),
+                Fuel(*cache_misses),
+                Fuel(*branch_misses)
+            ),
+            (None, why) => format!("no hardware counters: {}", why.as_deref().unwrap_or("nothing was counted")),
+        }
+    }
+
+    /// What is in the times, and what is not.
+    fn times(&self) -> String {
+        format!(
+            "compiling took {}; time stamps by the {}, one of which takes {}, in each slice and switch",
+            output::nanos(self.compile_ns),
+            self.clock,
+            output::nanos(self.clock_read_ns)
+        )
+    }
+}
+
+/// How wide the terminal is; as wide as anything, where there is none.
+pub(super) fn columns() -> u16 {
+    terminal_size().map_or(u16::MAX, |(Width(columns), _)| columns)
+}
+
+/// A large number.
+pub(super) fn million(n: f64) -> String {
+    format!("{:.2} million", n / 1e6)
 }

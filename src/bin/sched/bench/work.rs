@@ -1,5 +1,6 @@
 //! The work that is measured: a plan, compiled with and without metering, and one run of it under an observer.
 
+use super::turns::Turns;
 use crate::engine;
 use crate::job::{self, Job};
 use crate::make::Workshop;
@@ -8,7 +9,7 @@ use crate::policy::PolicySpec;
 use crate::run::{as_group, clock};
 use anyhow::{Result, anyhow, bail, ensure};
 use fuelsched::trace::Observer;
-use fuelsched::{Budget, Engine, EngineConfig, Executor, Fuel, GroupId, Outcome, Policy, RunEnd};
+use fuelsched::{Budget, Clock, Engine, EngineConfig, Executor, Fuel, GroupId, Outcome, Policy, RunEnd, TaskId};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -116,6 +117,48 @@ fn load(engine: &Engine, plan: &mut Plan) -> Result<Vec<Job>> {
     }
 }
 
+/// An executor with the tasks of a plan.
+struct Begun<O> {
+    /// It.
+    sched: Executor<Box<dyn Policy>, O>,
+    /// When the first was about to be spawned.
+    began: Instant,
+}
+
+/// Spawns the jobs of a plan under its policy.
+fn begin<O: Observer>(plan: &Plan, jobs: &[Job], observer: O) -> Result<Begun<O>> {
+    let clock = clock(plan);
+    let policy = plan.policy.build(plan, &clock).map_err(anyhow::Error::msg)?;
+    begin_under(policy, clock, plan, jobs, |_| true, observer)
+}
+
+/// Spawns the jobs of a plan, those of them that are chosen by position, to take turns.
+fn begin_turns(plan: &Plan, jobs: &[Job], chosen: impl Fn(usize) -> bool) -> Result<Begun<()>> {
+    begin_under(Box::new(Turns::default()), clock(plan), plan, jobs, chosen, ())
+}
+
+/// Spawns the jobs of a plan, those of them that are chosen by position, under a policy.
+fn begin_under<O: Observer>(
+    policy: Box<dyn Policy>,
+    clock: Clock,
+    plan: &Plan,
+    jobs: &[Job],
+    chosen: impl Fn(usize) -> bool,
+    observer: O,
+) -> Result<Begun<O>> {
+    let mut sched = Executor::builder().policy(policy).observer(observer).clock(clock).build();
+    let groups: Vec<GroupId> = plan.groups.iter().map(|group| sched.add_group(as_group(group))).collect();
+    let shop = Workshop::new(plan, jobs, &groups, false);
+    let began = Instant::now();
+    for (label, job) in jobs.iter().enumerate().filter(|(_, job)| !plan.tasks[job.task].on_spawn) {
+        if chosen(label) {
+            let mut make = shop.maker(label, job).map_err(|refusal| anyhow!("{}", refusal.message))?;
+            sched.spawn(make())?;
+        }
+    }
+    Ok(Begun { sched, began })
+}
+
 /// Runs a plan once, or until so many polls were made; what is left is stopped.
 pub(crate) fn run<O: Observer + Default>(
     plan: &Plan,
@@ -124,16 +167,7 @@ pub(crate) fn run<O: Observer + Default>(
     most_polls: Option<u64>,
     interrupted: &AtomicBool,
 ) -> Result<RunOnce<O>> {
-    let clock = clock(plan);
-    let policy = plan.policy.build(plan, &clock).map_err(anyhow::Error::msg)?;
-    let mut sched = Executor::builder().policy(policy).observer(observer).clock(clock).build();
-    let groups: Vec<GroupId> = plan.groups.iter().map(|group| sched.add_group(as_group(group))).collect();
-    let shop = Workshop::new(plan, jobs, &groups, false);
-    let began = Instant::now();
-    for (label, job) in jobs.iter().enumerate().filter(|(_, job)| !plan.tasks[job.task].on_spawn) {
-        let mut make = shop.maker(label, job).map_err(|refusal| anyhow!("{}", refusal.message))?;
-        sched.spawn(make())?;
-    }
+    let Begun { mut sched, began } = begin(plan, jobs, observer)?;
     let finished = to_the_end(&mut sched, plan.run_fuel, most_polls, interrupted);
     let took = began.elapsed();
     sched.stop_all();
@@ -146,6 +180,63 @@ pub(crate) fn run<O: Observer + Default>(
     let totals = sched.totals();
     let observer = std::mem::take(sched.observer_mut());
     Ok(RunOnce { took, fuel: totals.fuel, switches: totals.switches, tasks, observer, finished, by_themselves })
+}
+
+/// Tasks that are suspended, for as long as this is kept.
+pub(crate) struct Suspended {
+    /// What has them.
+    _sched: Executor<Box<dyn Policy>>,
+    /// How many there are.
+    pub(crate) tasks: u64,
+}
+
+/// Spawns the chosen jobs of a plan and lets each run so many slices. Those that end before, or cannot start yet, are not counted, nor are those
+/// that wait waited for.
+pub(crate) fn suspend(
+    plan: &Plan,
+    jobs: &[Job],
+    chosen: impl Fn(usize) -> bool,
+    slices: u64,
+    interrupted: &AtomicBool,
+) -> Result<Suspended> {
+    let Begun { mut sched, .. } = begin_turns(plan, jobs, chosen)?;
+    let spawned = sched.live();
+    let mut polls = slices.saturating_mul(spawned as u64);
+    while polls > 0 && !interrupted.load(Ordering::Relaxed) {
+        let some = polls.min(POLLS);
+        if !matches!(sched.run_for(Budget::polls(some)).why, RunEnd::BudgetSpent) {
+            break;
+        }
+        polls -= some;
+    }
+    sched.take_ended();
+    let ids = (0..spawned).map(|index| TaskId::new(index as u32, 0));
+    let tasks = ids.filter(|id| sched.ledger(*id).is_some_and(|ledger| ledger.slices > 0)).count() as u64;
+    Ok(Suspended { _sched: sched, tasks })
+}
+
+/// How many slices each of the chosen jobs has before the first of them ends or all wait; from 1 to so many.
+pub(crate) fn slices_at_once(
+    plan: &Plan,
+    jobs: &[Job],
+    chosen: impl Fn(usize) -> bool,
+    most: u64,
+    interrupted: &AtomicBool,
+) -> Result<u64> {
+    let Begun { mut sched, .. } = begin_turns(plan, jobs, chosen)?;
+    let spawned = sched.live();
+    let mut slices = 0;
+    while slices < most && !interrupted.load(Ordering::Relaxed) {
+        let ran = sched.run_for(Budget::polls(spawned as u64));
+        if sched.live() < spawned {
+            break;
+        }
+        slices += 1;
+        if !matches!(ran.why, RunEnd::BudgetSpent) {
+            break;
+        }
+    }
+    Ok(slices.max(1))
 }
 
 /// Refuses a task that did not do its work: its numbers would be of something else.
