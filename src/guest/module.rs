@@ -75,6 +75,16 @@ impl Module {
         Module::from_bytes(engine, name, bytes)
     }
 
+    /// The binary form of the module in a file, read and told from text as [`Module::from_file`] does it, and not compiled: for tools that look into
+    /// modules. That it is a valid one is not said.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Read`], [`ErrorKind::TooLarge`], and those of [`Module::from_bytes`] but for [`ErrorKind::Malformed`].
+    pub fn read_binary(path: impl AsRef<Path>) -> Result<Vec<u8>> {
+        let (name, bytes) = read_file(path.as_ref())?;
+        Ok(to_binary(&name, &bytes)?.into_owned())
+    }
+
     /// Compiles a module from memory, in the text or the binary format. The name is for messages.
     ///
     /// # Errors

@@ -104,6 +104,11 @@ fn the_page_on_fuel_shows_what_is_printed() {
 }
 
 #[test]
+fn the_page_on_inspecting_shows_what_is_printed() {
+    assert!(check("docs/inspect.md") >= 6);
+}
+
+#[test]
 fn the_page_on_json_shows_what_is_printed() {
     assert!(check("docs/json.md") > 0);
 }

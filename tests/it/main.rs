@@ -42,6 +42,8 @@ mod docs;
 #[cfg(feature = "cli")]
 mod hostile;
 #[cfg(feature = "cli")]
+mod inspect_command;
+#[cfg(feature = "cli")]
 mod plan;
 #[cfg(feature = "cli")]
 mod precompiled;

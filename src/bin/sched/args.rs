@@ -17,6 +17,7 @@ Examples:
   sched run --copies 100 --quantum 500 wasm/main.wat
   sched run --plan docs/plans/priority.toml   what a plan says
   sched compare --plan docs/plans/priority.toml
+  sched inspect wasm/main.wat                 what a module is, and how far it overshoots
   sched run --help                            all about running tasks
 
 Exit codes: 0 every task returned, exited with 0, or was stopped by a limit of the run; 1 some task
@@ -103,6 +104,20 @@ Examples:
 
 Exit codes: 0 all compiled; 1 some could not be; 2 the command line is wrong, and nothing was written.";
 
+/// The examples of `sched inspect`, and what its words mean.
+const INSPECT_EXAMPLES: &str = "\
+A guest can be stopped at yield points only: on entering a function, at the head of a loop, and
+before a bulk operation. The longest stretch between two of them is how far a slice can overshoot
+(docs/inspect.md).
+
+Examples:
+  sched inspect wasm/main.wat
+  sched inspect --disassemble wasm/main.wat
+  sched inspect --format json program.wasm | jq .fuel.smallest_quantum
+  sched inspect --format json --top 5 program.wasm | jq '.fuel.functions[].name'
+
+Exit codes: 0 inspected; 1 the file is no module that can be read; 2 the command line is wrong.";
+
 /// What is said where words for a program go with more than one.
 const MANY_FOR_ARGV: &str = "what is behind -- goes with exactly one TASK; a plan gives each its own, with `argv`";
 
@@ -182,6 +197,8 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Compile modules ahead, to files that load at once
     Compile(CompileArgs),
+    /// Look into a module without running it: what it imports and exports, and how far it can run past its quantum
+    Inspect(InspectArgs),
     /// Run the same tasks many times, and measure
     Bench(Box<BenchArgs>),
 }
@@ -255,6 +272,27 @@ pub(crate) struct CompileArgs {
     /// Overwrite what is there
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// `sched inspect`.
+#[derive(Debug, Args)]
+#[command(after_help = INSPECT_EXAMPLES, max_term_width = 100)]
+pub(crate) struct InspectArgs {
+    /// A module in the text or the binary format
+    #[arg(value_name = "FILE")]
+    pub(crate) file: String,
+
+    /// Print the text format instead, with the fuel of every instruction and the yield points marked
+    #[arg(long, conflicts_with_all = ["format", "top"])]
+    pub(crate) disassemble: bool,
+
+    /// How many rows each table has at most [default: 20]; with --format json, only so many functions, the worst first
+    #[arg(long, value_name = "N", value_parser = rows)]
+    pub(crate) top: Option<usize>,
+
+    /// Tables, or one JSON object
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
 }
 
 /// `sched bench`.
@@ -524,6 +562,12 @@ impl RunArgs {
 fn fuel(text: &str) -> Result<u64, String> {
     let allowed = || format!("it takes a whole number from 1 to {MOST_FUEL}, such as 10_000");
     units::whole(text).filter(|n| (1..=MOST_FUEL).contains(n)).ok_or_else(allowed)
+}
+
+/// A number of rows.
+fn rows(text: &str) -> Result<usize, String> {
+    let number = units::whole(text).and_then(|n| usize::try_from(n).ok());
+    number.ok_or_else(|| "it takes a whole number, such as 100".into())
 }
 
 /// A number of tasks.

@@ -79,12 +79,13 @@ fn refusal(error: fuelsched::Error) -> Refusal {
 
 /// The export that is called when none is named.
 fn default_export(module: &Module) -> &'static str {
-    let starts = module.has_function("_start");
-    if starts && (!module.has_function("main") || module.imports().iter().any(|import| is_wasi(&import.module))) {
-        "_start"
-    } else {
-        "main"
-    }
+    let wasi = || module.imports().iter().any(|import| is_wasi(&import.module));
+    default_entry(|name| module.has_function(name), wasi)
+}
+
+/// The export that is called when none is named, of a module that exports these functions, and imports WASI or not.
+pub(crate) fn default_entry(has: impl Fn(&str) -> bool, wasi: impl FnOnce() -> bool) -> &'static str {
+    if has("_start") && (!has("main") || wasi()) { "_start" } else { "main" }
 }
 
 /// The tasks of a plan, copies counted, in which the modules' hashes are entered. What is wrong with one of them is kept with it, and the

@@ -4,6 +4,7 @@
 //! args (as typed) ─► plan (what to run) ─► jobs (loaded and checked) ─┬─► run, workers, replay ─► report (table or JSON)
 //!                ├─► bench (many runs, measured)                      └─► compare (once for each policy)
 //!                ├─► compile (modules to machine code, in files)
+//!                ├─► inspect (what a module is, without running it)
 //!                └─► density (so many modules suspended at once)
 //! ```
 //!
@@ -16,6 +17,7 @@ mod compare;
 mod compile;
 mod density;
 mod health;
+mod inspect;
 mod job;
 mod log;
 mod machine;
@@ -66,6 +68,7 @@ fn dispatch(args: TopArgs) -> Result<ExitCode> {
         },
         Some(Command::Compare(args)) => compare::compare(args.work.plan()?, &args.policy, args.format),
         Some(Command::Compile(args)) => compile::compile(&args),
+        Some(Command::Inspect(args)) => inspect::inspect(&args),
         Some(Command::Bench(args)) => match args.density {
             Some(tasks) => density::run(tasks, &args),
             None => bench::run(&args),

@@ -63,6 +63,51 @@ impl Compiling {
     }
 }
 
+/// The progress of passes over a file.
+pub(crate) struct Passes {
+    /// When they began.
+    began: Instant,
+    /// Bytes of the file.
+    total: usize,
+    /// Which pass was last shown, and how far it had come.
+    shown: (&'static str, usize),
+    /// The bar, once it took long enough to show one, if there is a terminal.
+    bar: Option<ProgressBar>,
+}
+
+impl Passes {
+    /// Over a file of this many bytes.
+    pub(crate) fn new(total: usize) -> Passes {
+        Passes { began: Instant::now(), total, shown: ("", 0), bar: None }
+    }
+
+    /// A pass has come this far. To say so is cheap: a bar has only so many places.
+    pub(crate) fn at(&mut self, what: &'static str, at: usize) {
+        let (shown, before) = self.shown;
+        if what == shown && (before..before + self.total / 256).contains(&at) {
+            return;
+        }
+        self.shown = (what, at);
+        if self.bar.is_none() && self.began.elapsed() > PATIENCE {
+            let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {bytes}/{total_bytes}, {elapsed}");
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::new(self.total as u64).with_style(style);
+            self.bar = Some(bar.with_elapsed(self.began.elapsed()));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_message(what);
+            bar.set_position(at as u64);
+        }
+    }
+
+    /// All are over.
+    pub(crate) fn done(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// The progress of a run.
 pub(crate) struct Running {
     /// When it began.

@@ -3,6 +3,7 @@
 use crate::args::{Format, OutputArgs};
 use crate::engine;
 use crate::health::{Lives, Shutdown};
+use crate::inspect;
 use crate::job::{self, Job, Refusal};
 use crate::log::Log;
 use crate::make::Workshop;
@@ -234,6 +235,7 @@ impl Progress for Option<Running> {
 pub(crate) fn run(mut plan: Plan, output: OutputArgs, record: Option<&str>) -> anyhow::Result<ExitCode> {
     let interrupted = catch_interrupt()?;
     let jobs = job::load(&engine(plan.max_stack)?, &mut plan)?;
+    inspect::warn_of_small_quanta(&plan, &jobs);
     let recorder = record.map(|path| recording::create(path, &plan)).transpose()?;
     let extras = Extras { record: recorder, share: None };
     let mut session = Session::new(&plan, &jobs, &plan.policy, output, &interrupted, extras)?;
