@@ -32,7 +32,8 @@ mod threads;
 use contestants::{Contestant, ENTRANTS, Ours};
 use criterion::Criterion;
 use fuelsched::policy::{Policy, RoundRobin};
-use fuelsched::{Executor, Fuel, Step};
+use fuelsched::trace::events::{Events, Ring};
+use fuelsched::{Executor, Fuel, Observer, Step};
 use guests::{COUNT, Guests};
 use paired::{Plan, cases};
 use std::hint::black_box;
@@ -160,11 +161,23 @@ fn ways(criterion: &mut Criterion) {
             }
             bencher.iter_custom(|switches| step(&mut boxed, switches));
         });
+        for (name, timed) in [("step, events", false), ("step, events with times", true)] {
+            group.bench_function(name, |bencher| {
+                let events = Events::new(Ring::new(10_000));
+                let events = if timed { events.timed() } else { events };
+                let policy = RoundRobin::new(Fuel(quantum));
+                let mut watched = Executor::builder().policy(policy).observer(events).build();
+                for _ in 0..10 {
+                    watched.spawn(guests.task()).expect("the call is right");
+                }
+                bencher.iter_custom(|switches| step(&mut watched, switches));
+            });
+        }
     }
 }
 
 /// The time of so many steps.
-fn step<P: Policy>(executor: &mut Executor<P>, steps: u64) -> Duration {
+fn step<P: Policy, O: Observer>(executor: &mut Executor<P, O>, steps: u64) -> Duration {
     let start = Instant::now();
     for _ in 0..steps {
         let Step::Ran(slice) = black_box(executor.step()) else {

@@ -29,7 +29,7 @@ use crate::near::Fetch;
 use crate::outcome::{Outcome, Trap};
 use crate::pace::Pace;
 use crate::policy::{Pick, Policy, RoundRobin, Run};
-use crate::reason::{PickReason, ReadyReason, SliceEnd};
+use crate::reason::{PickReason, ReadyReason, SliceEnd, WokenBy};
 use crate::task::{Live, Reach, Suspended};
 use crate::timer::Timers;
 use crate::trace::{Ended, Observer, Slice};
@@ -439,8 +439,9 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             self.finish(run.id, outcome);
         }
         if reaches_out {
-            self.grant_wishes(run.id);
+            self.grant_wishes(run.id, slice.spawn_index);
         }
+        self.outside.note_wakes(slice.spawn_index);
         slice
     }
 
@@ -451,7 +452,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             self.fire();
         }
         // What woke it is not recorded: that it ran says that something did.
-        self.wake(id);
+        self.wake(id, WokenBy::Outside);
         if self.state(id) != Some(TaskState::Ready) {
             return None;
         }
@@ -490,6 +491,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             }
             if task.take_sleep(Duration::from_nanos(self.now.0)).is_some() {
                 why = ReadyReason::Woken;
+                self.observer.woken(id, WokenBy::Moment);
             }
             if task.suspended == Suspended::No && !task.is_waiting() {
                 self.make_ready(id, why);

@@ -87,6 +87,8 @@ mod docs {
     struct Precompiled;
     #[doc = include_str!("../docs/replay.md")]
     struct Replay;
+    #[doc = include_str!("../docs/trace.md")]
+    struct Trace;
     #[doc = include_str!("../docs/workers.md")]
     struct Workers;
 }

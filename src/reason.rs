@@ -153,6 +153,20 @@ pub enum ReadyReason {
     Inherited,
 }
 
+/// Who ended a task's wait, as an observer is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WokenBy {
+    /// The task that was spawned as the so-manieth, in its slice or by its end: it sent or received what was waited for, or ended. A wake by
+    /// another thread that comes during the slice of a task that reaches its host is taken for that task's.
+    Task(u64),
+    /// The moment that it slept until.
+    Moment,
+    /// The host, between two steps, or another thread; or a task with no functions of its host's, which can only be a plain future that holds
+    /// another task's waker.
+    Outside,
+}
+
 /// What a policy is told about a task when it is admitted. A policy reads the parameters that it knows, and leaves the others alone: the
 /// same task can run under any policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

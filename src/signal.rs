@@ -131,6 +131,11 @@ impl WakeList {
         self.any.load(Ordering::Acquire)
     }
 
+    /// How many have been.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().tasks.len()
+    }
+
     /// Takes all tasks, into an empty vector.
     pub(crate) fn take(&self, into: &mut Vec<TaskId>) {
         let mut woken = self.lock();

@@ -45,7 +45,8 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             None => self.slots.push(slot),
         }
         self.live += 1;
-        self.observer.spawned(&Spawned { id, spawn_index: self.totals.spawned, label, params, released });
+        let (spawn_index, by) = (self.totals.spawned, self.outside.spawner);
+        self.observer.spawned(&Spawned { id, spawn_index, label, params, released, by });
         self.totals.spawned += 1;
         match until {
             Some(at) => self.timers.insert(at, id),

@@ -23,7 +23,7 @@ use crate::join::Ending;
 use crate::outcome::{Deadlock, Outcome};
 use crate::outside::Asked;
 use crate::policy::Policy;
-use crate::reason::{BlockedOn, ReadyReason};
+use crate::reason::{BlockedOn, ReadyReason, WokenBy};
 use crate::signal::WakeList;
 use crate::task::{Blocked, Live, Suspended, Task};
 use crate::timer::Timers;
@@ -48,6 +48,10 @@ pub(super) struct Outside {
     pub(super) waiters: usize,
     /// Whether tasks end that wait for each other.
     deadlocks: bool,
+    /// How many of the first that have been woken were so in the slice of this task.
+    in_slice: (usize, u64),
+    /// The task whose children are being spawned.
+    pub(super) spawner: Option<u64>,
 }
 
 impl Outside {
@@ -60,6 +64,15 @@ impl Outside {
             asked: None,
             waiters: 0,
             deadlocks,
+            in_slice: (0, 0),
+            spawner: None,
+        }
+    }
+
+    /// A slice of this task is over: whoever has been woken until now was so in it, because before it nobody was left.
+    pub(super) fn note_wakes(&mut self, spawn_index: u64) {
+        if self.wakes.any() {
+            self.in_slice = (self.wakes.len(), spawn_index);
         }
     }
 }
@@ -140,7 +153,10 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         if self.outside.wakes.any() {
             let mut woken = std::mem::take(&mut self.outside.woken);
             self.outside.wakes.take(&mut woken);
-            woken.drain(..).for_each(|id| self.wake(id));
+            let (in_slice, spawn_index) = std::mem::take(&mut self.outside.in_slice);
+            for (place, id) in woken.drain(..).enumerate() {
+                self.wake(id, if place < in_slice { WokenBy::Task(spawn_index) } else { WokenBy::Outside });
+            }
             self.outside.woken = woken;
         }
         if self.outside.sleepers.next() == Duration::MAX {
@@ -148,12 +164,12 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         }
         let now = self.clock.now();
         while let Some(id) = self.outside.sleepers.take_due(now) {
-            self.wake(id);
+            self.wake(id, WokenBy::Moment);
         }
     }
 
     /// A task's wait is over, for all that is known.
-    pub(super) fn wake(&mut self, id: TaskId) {
+    pub(super) fn wake(&mut self, id: TaskId, by: WokenBy) {
         let Ok(task) = self.live_mut(id) else {
             return;
         };
@@ -168,6 +184,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         }
         let ready = task.suspended == Suspended::No && !task.is_waiting();
         self.forget_sleep(id, &blocked);
+        self.observer.woken(id, by);
         if ready {
             self.make_ready(id, ReadyReason::Woken);
         }
@@ -188,10 +205,11 @@ impl<P: Policy, O: Observer> Executor<P, O> {
 
     /// Does what a task asked for, after the slice is booked.
     #[inline(never)]
-    pub(super) fn grant_wishes(&mut self, id: TaskId) {
+    pub(super) fn grant_wishes(&mut self, id: TaskId, spawn_index: u64) {
         let Some(asked) = self.outside.asked.take() else {
             return;
         };
+        self.outside.spawner = Some(spawn_index);
         for (task, join) in asked.spawned {
             let spawned = match task.downcast::<Task>() {
                 Ok(task) => self.spawn(*task),
@@ -201,17 +219,18 @@ impl<P: Policy, O: Observer> Executor<P, O> {
                 join.end(Ending::of(&Outcome::Failed(error)));
             }
         }
+        self.outside.spawner = None;
         // Behind the spawns: it may wait for the end of one of those.
         let on = asked.end_of.map(|join| join.blocked_on()).or(asked.on);
         if let Some(on) = on {
             // What comes only at the end of all time does not come.
             let until = asked.until.filter(|at| as_fuel(*at) < Fuel::MAX);
-            self.block(id, Blocked { on, inside: asked.inside, since: self.now, until });
+            self.block(id, spawn_index, Blocked { on, inside: asked.inside, since: self.now, until });
         }
     }
 
     /// A task waits, unless it was woken while it was polled.
-    fn block(&mut self, id: TaskId, mut blocked: Blocked) {
+    fn block(&mut self, id: TaskId, spawn_index: u64, mut blocked: Blocked) {
         let simulated = self.clock.is_simulated();
         if self.clock.runs_by_itself() {
             blocked.until = blocked.until.map(|at| shared_moment(at, self.clock.now()));
@@ -226,7 +245,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let until = blocked.until;
         outlook.blocked = Some(blocked);
         if !parked {
-            self.wake(id);
+            self.wake(id, WokenBy::Task(spawn_index));
             return;
         }
         if let Some(State::Live(task)) = self.slots.get(id.index()).map(|slot| &slot.state)

@@ -6,19 +6,23 @@
 
 #[cfg(feature = "digest")]
 mod digest;
+pub mod events;
 mod record;
+mod retell;
 mod summary;
 
 #[cfg(feature = "digest")]
 pub use digest::{Digest, sha256};
+pub use events::{Events, Happened};
 pub use record::{Event, Recorder, Recording};
+pub use retell::Retelling;
 pub use summary::{Fare, Spread, Summary};
 
 use crate::account::Group;
 
 use crate::ledger::Ledger;
 use crate::outcome::Outcome;
-use crate::reason::{BlockedOn, Control, Params, PickReason, ReadyReason, SliceEnd};
+use crate::reason::{BlockedOn, Control, Params, PickReason, ReadyReason, SliceEnd, WokenBy};
 use crate::unit::{Fuel, GroupId, TaskId};
 
 /// One slice: a poll that ran code of a task.
@@ -87,6 +91,8 @@ pub struct Spawned {
     pub params: Params,
     /// The virtual clock when it can first run: now, or later.
     pub released: Fuel,
+    /// The task that spawned it, by its place in the order of spawning; `None` where that was the host.
+    pub by: Option<u64>,
 }
 
 /// Something that the host did to a group of tasks between two steps, as an observer is told of it.
@@ -133,6 +139,12 @@ pub trait Observer {
     /// Something came in from outside to the task that was spawned as the `spawn_index`-th, in the slice that is told of next.
     fn input(&mut self, spawn_index: u64, bytes: &[u8]) {
         let _ = (spawn_index, bytes);
+    }
+
+    /// What a task waited for in a function of its host's has happened, or may have. It is [ready](Observer::ready) next, unless it waits for
+    /// something else as well.
+    fn woken(&mut self, id: TaskId, by: WokenBy) {
+        let _ = (id, by);
     }
 
     /// A task can go on that could not, or is new: from now on the policy may pick it. `now` is the virtual clock.
@@ -190,6 +202,10 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.0.input(spawn_index, bytes);
         self.1.input(spawn_index, bytes);
     }
+    fn woken(&mut self, id: TaskId, by: WokenBy) {
+        self.0.woken(id, by);
+        self.1.woken(id, by);
+    }
     fn ready(&mut self, id: TaskId, why: ReadyReason, now: Fuel) {
         self.0.ready(id, why, now);
         self.1.ready(id, why, now);
@@ -240,6 +256,11 @@ impl<A: Observer> Observer for Option<A> {
     fn input(&mut self, spawn_index: u64, bytes: &[u8]) {
         if let Some(observer) = self {
             observer.input(spawn_index, bytes);
+        }
+    }
+    fn woken(&mut self, id: TaskId, by: WokenBy) {
+        if let Some(observer) = self {
+            observer.woken(id, by);
         }
     }
     fn ready(&mut self, id: TaskId, why: ReadyReason, now: Fuel) {

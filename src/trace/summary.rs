@@ -378,7 +378,7 @@ mod tests {
         fn spawn(&mut self, spawn_index: u64, released: u64, params: &[Param]) {
             let params = params.iter().fold(Params::default(), |params, param| params.with(*param));
             let id = TaskId::new(spawn_index as u32, 0);
-            self.0.spawned(&Spawned { id, spawn_index, label: 0, params, released: Fuel(released) });
+            self.0.spawned(&Spawned { id, spawn_index, label: 0, params, released: Fuel(released), by: None });
         }
 
         /// A task runs.

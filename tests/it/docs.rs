@@ -129,6 +129,11 @@ fn the_page_on_replays_shows_what_is_printed() {
 }
 
 #[test]
+fn the_page_on_traces_shows_what_is_printed() {
+    assert!(check("docs/trace.md") >= 4);
+}
+
+#[test]
 fn a_wrong_output_would_be_noticed() {
     let found = commands("```console\n$ sched --version\nsched 9.9\n```\n");
     let actual: Vec<String> = shell(&found[0].0).lines().map(steady).collect();

@@ -22,6 +22,7 @@ mod policies;
 mod replay;
 mod supervisor;
 mod support;
+mod trace;
 mod waiting;
 #[cfg(all(feature = "wasi", unix))]
 mod wasi;
@@ -49,6 +50,8 @@ mod plan;
 mod precompiled;
 #[cfg(feature = "cli")]
 mod recording;
+#[cfg(feature = "cli")]
+mod traces;
 #[cfg(feature = "cli")]
 mod wasi_programs;
 #[cfg(feature = "cli")]

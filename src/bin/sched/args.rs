@@ -104,6 +104,22 @@ Examples:
 
 Exit codes: 0 all compiled; 1 some could not be; 2 the command line is wrong, and nothing was written.";
 
+/// The examples of `sched trace`, and its exit codes.
+const TRACE_EXAMPLES: &str = "\
+A recording holds no times, and not why tasks were picked or woken: `sched run --replay FILE --trace OUT.json`
+runs it again and says more. A file called diff is ./diff.
+
+Examples:
+  sched run --record run.rec wasm/fib.wat=20 wasm/main.wat
+  sched trace run.rec                         what each task came to
+  sched trace run.rec --timeline --task fib --from 50_000 --to 60_000
+  sched trace run.rec --log | less
+  sched trace run.rec --chrome run.json --svg run.svg
+  sched trace diff before.rec after.rec       where two schedules part
+
+Exit codes: 0 all of it was read, with diff: the same; 1 some of it could not be, or no task has the name, with
+diff: not the same; 2 the file is not a recording, with diff: or could not be read to the first difference.";
+
 /// The examples of `sched inspect`, and what its words mean.
 const INSPECT_EXAMPLES: &str = "\
 A guest can be stopped at yield points only: on entering a function, at the head of a loop, and
@@ -123,6 +139,9 @@ const MANY_FOR_ARGV: &str = "what is behind -- goes with exactly one TASK; a pla
 
 /// The most tasks that `sched bench --density` takes.
 const MOST_AT_ONCE: u64 = 100_000_000;
+
+/// Above what there is to look at, in the help texts.
+const LOOKING: &str = "Looking";
 
 /// Above what concerns WASI programs, in the help texts.
 const WASI: &str = "WASI programs";
@@ -201,6 +220,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Run the same tasks many times, and measure
     Bench(Box<BenchArgs>),
+    /// Show what is in a recording, without running anything
+    Trace(TraceFileArgs),
 }
 
 /// `sched run`.
@@ -235,9 +256,102 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "WHAT", value_enum, help_heading = WASI)]
     pub(crate) stdout: Option<Stdout>,
 
+    /// What else is written of the run.
+    #[command(flatten)]
+    pub(crate) traces: TraceArgs,
+
     /// How results are shown.
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+/// What is written of a run, to be looked at.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct TraceArgs {
+    /// Write what happens to a file that Perfetto (https://ui.perfetto.dev) and chrome://tracing open
+    #[arg(long, value_name = "FILE.json", conflicts_with = "workers", help_heading = LOOKING)]
+    pub(crate) trace: Option<String>,
+
+    /// By which clock: time, or fuel, which is the same in every run
+    #[arg(long, value_name = "CLOCK", value_enum, default_value_t, requires = "trace", help_heading = LOOKING)]
+    pub(crate) trace_clock: TraceClock,
+
+    /// Draw a chart of who ran when, below the table
+    #[arg(long, conflicts_with = "workers", help_heading = LOOKING)]
+    pub(crate) timeline: bool,
+
+    /// Draw the chart in a file, for papers
+    #[arg(long, value_name = "FILE.svg", conflicts_with = "workers", help_heading = LOOKING)]
+    pub(crate) timeline_svg: Option<String>,
+}
+
+/// The clock of a trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TraceClock {
+    /// Nanoseconds, read twice a slice
+    #[default]
+    Time,
+    /// The virtual clock: a microsecond is one unit of fuel
+    Fuel,
+}
+
+/// `sched trace`.
+#[derive(Debug, Args)]
+#[command(after_help = TRACE_EXAMPLES, max_term_width = 100, args_conflicts_with_subcommands = true)]
+pub(crate) struct TraceFileArgs {
+    /// What else to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<TraceCommand>,
+
+    /// What `sched run --record` wrote; the form of results is a table unless another is asked for
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) file: Option<String>,
+
+    /// Write a file that Perfetto (https://ui.perfetto.dev) and chrome://tracing open
+    #[arg(long, value_name = "OUT.json")]
+    pub(crate) chrome: Option<String>,
+
+    /// Draw a chart of who ran when
+    #[arg(long)]
+    pub(crate) timeline: bool,
+
+    /// Draw the chart in a file, for papers
+    #[arg(long, value_name = "OUT.svg")]
+    pub(crate) svg: Option<String>,
+
+    /// Print a line for everything that happened
+    #[arg(long)]
+    pub(crate) log: bool,
+
+    /// A table, or one JSON object
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+
+    /// Only tasks of that name, copies included; may be given several times
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub(crate) task: Vec<String>,
+
+    /// Only what began at this moment of the virtual clock or later
+    #[arg(long, value_name = "FUEL", value_parser = moment)]
+    pub(crate) from: Option<u64>,
+
+    /// Only what began before this moment
+    #[arg(long, value_name = "FUEL", value_parser = moment)]
+    pub(crate) to: Option<u64>,
+}
+
+/// What else `sched trace` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TraceCommand {
+    /// Find where two recorded schedules part
+    Diff {
+        /// A recording
+        #[arg(value_name = "A")]
+        a: String,
+        /// Another
+        #[arg(value_name = "B")]
+        b: String,
+    },
 }
 
 /// `sched compare`.
@@ -562,6 +676,11 @@ impl RunArgs {
 fn fuel(text: &str) -> Result<u64, String> {
     let allowed = || format!("it takes a whole number from 1 to {MOST_FUEL}, such as 10_000");
     units::whole(text).filter(|n| (1..=MOST_FUEL).contains(n)).ok_or_else(allowed)
+}
+
+/// A moment of the virtual clock.
+fn moment(text: &str) -> Result<u64, String> {
+    units::whole(text).ok_or_else(|| "it takes a whole number, such as 10_000".into())
 }
 
 /// A number of rows.

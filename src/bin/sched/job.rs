@@ -98,13 +98,14 @@ pub(crate) fn load(engine: &Engine, plan: &mut Plan) -> anyhow::Result<Vec<Job>>
     for (source, module) in plan.modules.iter_mut().zip(&modules) {
         source.sha256 = module.as_ref().ok().map(|module| module.sha256().into());
     }
+    let mut names = names(plan).into_iter();
     let mut jobs = Vec::with_capacity(plan.total() as usize);
     for (position, task) in plan.tasks.iter().enumerate() {
         let (entry, call) = resolve(task, &modules[task.module], &linker);
         let module = &plan.modules[task.module].path;
         for _ in 0..task.copies {
             jobs.push(Job {
-                name: task.name.clone(),
+                name: names.next().unwrap_or_default(),
                 task: position,
                 module: module.clone(),
                 entry: entry.clone(),
@@ -112,7 +113,6 @@ pub(crate) fn load(engine: &Engine, plan: &mut Plan) -> anyhow::Result<Vec<Job>>
             });
         }
     }
-    number_names(&mut jobs);
     Ok(jobs)
 }
 
@@ -124,20 +124,24 @@ fn built_in(path: &str) -> &'static str {
     }
 }
 
-/// Gives jobs of one name numbers: `fib[0]`, `fib[1]`.
-fn number_names(jobs: &mut [Job]) {
+/// The names of the jobs of a plan: those of its tasks, with numbers where several have one: `fib[0]`, `fib[1]`.
+pub(crate) fn names(plan: &Plan) -> Vec<String> {
+    let tasks = plan.tasks.iter();
+    let mut names: Vec<String> =
+        tasks.flat_map(|task| std::iter::repeat_n(&task.name, task.copies as usize)).cloned().collect();
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    for job in jobs.iter() {
-        *seen.entry(job.name.clone()).or_default() += 1;
+    for name in &names {
+        *seen.entry(name.clone()).or_default() += 1;
     }
     seen.retain(|_, count| *count > 1);
     seen.values_mut().for_each(|count| *count = 0);
-    for job in jobs {
-        if let Some(number) = seen.get_mut(&job.name) {
-            job.name = format!("{}[{number}]", job.name);
+    for name in &mut names {
+        if let Some(number) = seen.get_mut(name) {
+            *name = format!("{name}[{number}]");
             *number += 1;
         }
     }
+    names
 }
 
 /// Loads modules, as many at a time as there are cores.

@@ -4,6 +4,7 @@
 //! args (as typed) ─► plan (what to run) ─► jobs (loaded and checked) ─┬─► run, workers, replay ─► report (table or JSON)
 //!                ├─► bench (many runs, measured)                      └─► compare (once for each policy)
 //!                ├─► compile (modules to machine code, in files)
+//!                ├─► trace (what is in recordings; also what a run writes of itself)
 //!                ├─► inspect (what a module is, without running it)
 //!                └─► density (so many modules suspended at once)
 //! ```
@@ -30,6 +31,7 @@ mod progress;
 mod recording;
 mod report;
 mod run;
+mod trace;
 #[path = "../../guest/sys/trusted.rs"]
 mod trusted;
 mod units;
@@ -37,7 +39,7 @@ mod workers;
 mod world;
 
 use anyhow::Result;
-use args::{Command, TopArgs};
+use args::{Command, TopArgs, TraceArgs, TraceCommand};
 use fuelsched::{Engine, EngineConfig};
 use plan::Plan;
 use std::process::ExitCode;
@@ -62,19 +64,23 @@ fn dispatch(args: TopArgs) -> Result<ExitCode> {
         Some(Command::Run(args)) => match &args.replay {
             Some(path) => recording::replay(path, &args),
             None => match args.workers {
-                1 => run::run(args.plan()?, args.output, args.record.as_deref()),
+                1 => run::run(args.plan()?, args.output, args.record.as_deref(), &args.traces),
                 several => workers::run(args.plan()?, several as usize, args.output),
             },
         },
         Some(Command::Compare(args)) => compare::compare(args.work.plan()?, &args.policy, args.format),
         Some(Command::Compile(args)) => compile::compile(&args),
+        Some(Command::Trace(args)) => match &args.command {
+            Some(TraceCommand::Diff { a, b }) => trace::diff(a, b),
+            None => trace::trace(&args),
+        },
         Some(Command::Inspect(args)) => inspect::inspect(&args),
         Some(Command::Bench(args)) => match args.density {
             Some(tasks) => density::run(tasks, &args),
             None => bench::run(&args),
         },
         None if args.benchmark => bench::demo::run(args.runs, args.output.format),
-        None => run::run(Plan::demo(), args.output, None),
+        None => run::run(Plan::demo(), args.output, None, &TraceArgs::default()),
     }
 }
 

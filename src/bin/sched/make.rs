@@ -162,6 +162,13 @@ impl Workshop {
         self.recipes.values().any(|recipe| recipe.wants.wasi)
     }
 
+    /// The name of one that was.
+    pub(crate) fn spawned_name(&self, label: u64) -> Option<String> {
+        let number = usize::try_from(label).ok()?.checked_sub(self.jobs)?;
+        let spawned = self.spawned.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(spawned_name(&self.recipes[spawned.get(number)?].name, number))
+    }
+
     /// The tasks that were spawned by tasks: the label and the name of each, and which task of the plan it is.
     pub(crate) fn spawned(&self) -> Vec<(u64, String, usize)> {
         let spawned = self.spawned.lock().unwrap_or_else(PoisonError::into_inner);

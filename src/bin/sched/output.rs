@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use fuelsched::Fuel;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use terminal_size::{Width, terminal_size};
 
 /// How wide a table may be where there is no terminal to ask.
@@ -11,13 +11,24 @@ const PIPE_WIDTH: u16 = 120;
 /// The lines of a table, by position as comfy-table has them: a rule below the header, and nothing else.
 const HEADER_RULE: &str = "     ──            ";
 
-/// Writes a result. That the reader has gone away is its own affair; that the disk is full is not.
+/// Writes a result.
 pub(crate) fn result(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    heard(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// That a reader has gone away is its own affair; that a disk is full is not.
+pub(crate) fn heard(written: io::Result<()>) -> anyhow::Result<()> {
+    match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// How wide what is written to standard output may be: as the terminal, or so much where it is none.
+pub(crate) fn width(piped: usize) -> usize {
+    let terminal = terminal_size().filter(|_| io::stdout().is_terminal());
+    terminal.map_or(piped, |(Width(columns), _)| columns.into())
 }
 
 /// Says what is wrong.

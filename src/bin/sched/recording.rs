@@ -8,7 +8,8 @@ use crate::output;
 use crate::plan::Plan;
 use crate::progress::Running;
 use crate::report::{EndedBy, Report, TaskReport};
-use crate::run::{Watch, catch_interrupt, clock, engine_name};
+use crate::run::{Watch, catch_interrupt, clock, engine_name, tap};
+use crate::trace::Exported;
 use anyhow::{Context, Result, bail, ensure};
 use fuelsched::replay::Verdict;
 use fuelsched::trace::Ended;
@@ -27,13 +28,13 @@ const ENTRIES: u32 = 4_096;
 
 /// What a recording begins with.
 #[derive(Debug, Serialize, Deserialize)]
-struct Header {
+pub(crate) struct Header {
     /// What ran the guests.
-    engine: String,
+    pub(crate) engine: String,
     /// On which architecture.
-    architecture: String,
+    pub(crate) architecture: String,
     /// What was run, with the hashes of the modules.
-    plan: Plan,
+    pub(crate) plan: Plan,
 }
 
 /// Begins a recording of a run of this plan, whose modules have been loaded.
@@ -60,9 +61,11 @@ pub(crate) fn replay(path: &str, args: &RunArgs) -> Result<ExitCode> {
     let jobs = job::load(&engine(plan.max_stack)?, &mut plan)?;
     look_at_modules(&plan, &jobs, &hashes)?;
 
-    let watch = Watch::new(&plan, &jobs, &plan.policy, output, &interrupted, None);
+    let mut watch = Watch::new(&plan, &jobs, &plan.policy, output, &interrupted, None);
     let mut tasks = Tasks::new(&plan, &jobs, output.format == Format::Json);
     let shop = tasks.shop.clone();
+    watch.events = tap(&args.traces, &plan, output)?;
+    watch.ask(&shop);
     let mut replay = Replay::observed(recording, |label, index| tasks.make(label, index), watch).clock(clock(&plan));
     let began = Instant::now();
     let mut fault = None;
@@ -72,21 +75,32 @@ pub(crate) fn replay(path: &str, args: &RunArgs) -> Result<ExitCode> {
     let ended = replay.executor_mut().take_ended();
     let (totals, digest) = (replay.executor().totals(), replay.observer().digest.hex());
     let reports = task_reports(&plan, &jobs, ended, replay.observer(), &shop);
+    let exported = finish(&mut replay, &plan, &digest, ended_by.name());
     let report = Report::new(reports, &plan, ended_by, totals, wall, digest, &[]);
     // The log's last line is written when the log goes.
     drop(replay);
     if !output.quiet {
         output::result(&report.render(output.format)?)?;
     }
+    let whole = exported.show()?;
     if let Some(fault) = fault {
         output::error(&format!("{path}: {fault}"));
         return Ok(ExitCode::from(1));
     }
-    Ok(ExitCode::from(report.exit_code()))
+    Ok(ExitCode::from(report.exit_code().max(u8::from(!whole))))
+}
+
+/// Completes what is written of a replay.
+fn finish<R, F>(replay: &mut Replay<R, F, Watch>, plan: &Plan, digest: &str, ended_by: &str) -> Exported
+where
+    R: std::io::BufRead,
+    F: FnMut(u64, u64) -> fuelsched::Result<Task>,
+{
+    replay.observer_mut().export(plan, digest, ended_by)
 }
 
 /// What a recording says that was run.
-fn header<R: std::io::BufRead>(recording: &Recording<R>) -> Result<Header> {
+pub(crate) fn header<R: std::io::BufRead>(recording: &Recording<R>) -> Result<Header> {
     let header: Header = serde_json::from_slice(recording.header())
         .context("the recording was not made by `sched run --record`: it does not say what was run")?;
     let Plan { tasks, modules, groups, .. } = &header.plan;

@@ -1,6 +1,6 @@
 //! One run of a plan: spawns the tasks, steps until the end, a limit or Ctrl-C, and reports.
 
-use crate::args::{Format, OutputArgs};
+use crate::args::{Format, OutputArgs, TraceArgs};
 use crate::engine;
 use crate::health::{Lives, Shutdown};
 use crate::inspect;
@@ -13,10 +13,11 @@ use crate::policy::PolicySpec;
 use crate::progress::Running;
 use crate::recording;
 use crate::report::{EndedBy, INTERRUPTED, Report, TaskReport};
+use crate::trace::{self, Exported, Exports, TaskNames};
 use fuelsched::guest::WASMTIME_VERSION;
 use fuelsched::policy::Timed;
-use fuelsched::reason::{Control, PickReason};
-use fuelsched::trace::{Digest, Ended, GroupControl, Observer, Recorder, Slice, Spawned, Summary};
+use fuelsched::reason::{BlockedOn, Control, PickReason, ReadyReason, WokenBy};
+use fuelsched::trace::{Digest, Ended, Events, GroupControl, Observer, Recorder, Slice, Spawned, Summary};
 use fuelsched::{Budget, Clock, Executor, Fuel, Group, GroupId, Policy, RunEnd, TaskId, workers};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -67,6 +68,8 @@ pub(crate) struct Watch {
     pub(crate) summary: Summary,
     /// For `--record`.
     record: Option<Recorder<File>>,
+    /// For `--trace` and `--timeline`.
+    pub(crate) events: Option<Events<Exports>>,
     /// Whether anything came in to a task from outside.
     came_in: bool,
 }
@@ -78,36 +81,55 @@ impl Observer for Watch {
 
     fn input(&mut self, spawn_index: u64, bytes: &[u8]) {
         self.came_in = true;
+        self.events.input(spawn_index, bytes);
         self.record.input(spawn_index, bytes);
     }
 
     fn spawned(&mut self, task: &Spawned) {
         self.log.spawned(task);
+        self.events.spawned(task);
         self.summary.spawned(task);
         self.record.spawned(task);
     }
 
     fn group(&mut self, id: GroupId, control: &GroupControl) {
         self.record.group(id, control);
+        self.events.group(id, control);
     }
 
     fn control(&mut self, spawn_index: u64, control: &Control) {
         self.summary.control(spawn_index, control);
         self.record.control(spawn_index, control);
+        self.events.control(spawn_index, control);
     }
 
     fn idle(&mut self, from: Fuel, until: Fuel) {
         self.summary.idle(from, until);
         self.record.idle(from, until);
+        self.events.idle(from, until);
+    }
+
+    fn woken(&mut self, id: TaskId, by: WokenBy) {
+        self.events.woken(id, by);
+    }
+
+    fn ready(&mut self, id: TaskId, why: ReadyReason, now: Fuel) {
+        self.events.ready(id, why, now);
+    }
+
+    fn blocked(&mut self, id: TaskId, on: &BlockedOn) {
+        self.events.blocked(id, on);
     }
 
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {
         self.log.picked(id, grant, why);
+        self.events.picked(id, grant, why);
         self.timing.picked(id, grant, why);
     }
 
     fn slice(&mut self, slice: &Slice) {
         self.timing.slice(slice);
+        self.events.slice(slice);
         self.digest.slice(slice);
         self.summary.slice(slice);
         self.record.slice(slice);
@@ -118,6 +140,7 @@ impl Observer for Watch {
         self.digest.ended(task);
         self.summary.ended(task);
         self.record.ended(task);
+        self.events.ended(task);
         self.log.ended(task);
     }
 }
@@ -146,8 +169,24 @@ impl Watch {
             digest: digest(&runnable, plan, policy, share),
             summary: Summary::new(),
             record: None,
+            events: None,
             came_in: false,
         }
+    }
+
+    /// Tasks that tasks spawn are called as this workshop says.
+    pub(crate) fn ask(&mut self, shop: &Arc<Workshop>) {
+        if let Some(events) = &mut self.events {
+            events.sink_mut().ask(shop);
+        }
+    }
+
+    /// Completes what was written, once all tasks have ended.
+    pub(crate) fn export(&mut self, plan: &Plan, digest: &str, ended_by: &str) -> Exported {
+        let Some(events) = self.events.take() else {
+            return Exported::default();
+        };
+        events.finish().0.finish(&trace::about(plan, digest, ended_by))
     }
 
     /// Nanoseconds that the task in this slot ran, if they were measured.
@@ -160,6 +199,17 @@ impl Watch {
         let fare = self.summary.tasks().get(usize::try_from(ended.spawn_index).ok()?)?;
         fare.deadline_misses()
     }
+}
+
+/// What these options ask for. The files are there before anything runs.
+pub(crate) fn tap(traces: &TraceArgs, plan: &Plan, output: OutputArgs) -> anyhow::Result<Option<Events<Exports>>> {
+    let json = output.format == Format::Json;
+    anyhow::ensure!(
+        !(traces.timeline && json),
+        "--format json is one object, and --timeline a chart: leave one of them out"
+    );
+    let exports = Exports::new(traces, TaskNames::new(job::names(plan)))?;
+    Ok(exports.map(Exports::events))
 }
 
 /// The executor of a run.
@@ -211,6 +261,8 @@ impl Share<'_> {
 pub(crate) struct Extras<'a> {
     /// Where it is recorded.
     pub(crate) record: Option<Recorder<File>>,
+    /// What is written of it, to be looked at.
+    pub(crate) events: Option<Events<Exports>>,
     /// Which part of the run it is, if it is not all of it.
     pub(crate) share: Option<Share<'a>>,
 }
@@ -232,12 +284,18 @@ impl Progress for Option<Running> {
 }
 
 /// Runs a plan, and reports.
-pub(crate) fn run(mut plan: Plan, output: OutputArgs, record: Option<&str>) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(
+    mut plan: Plan,
+    output: OutputArgs,
+    record: Option<&str>,
+    traces: &TraceArgs,
+) -> anyhow::Result<ExitCode> {
     let interrupted = catch_interrupt()?;
     let jobs = job::load(&engine(plan.max_stack)?, &mut plan)?;
     inspect::warn_of_small_quanta(&plan, &jobs);
+    let events = tap(traces, &plan, output)?;
     let recorder = record.map(|path| recording::create(path, &plan)).transpose()?;
-    let extras = Extras { record: recorder, share: None };
+    let extras = Extras { record: recorder, events, share: None };
     let mut session = Session::new(&plan, &jobs, &plan.policy, output, &interrupted, extras)?;
     if !can_run(&session.spawned) {
         return Ok(ExitCode::from(2));
@@ -245,18 +303,21 @@ pub(crate) fn run(mut plan: Plan, output: OutputArgs, record: Option<&str>) -> a
     let began = Instant::now();
     let ended_by = session.run_to_the_end(&interrupted, &mut session.progress(output));
     session.sched.stop_all();
-    let report = session.report(ended_by, began.elapsed());
+    let (wall, digest) = (began.elapsed(), session.sched.observer().digest.hex());
+    let exported = session.sched.observer_mut().export(&plan, &digest, ended_by.name());
+    let report = session.report(ended_by, wall);
     let recorded = session.sched.observer_mut().record.take().map_or(Ok(()), |record| record.finish().map(drop));
     // The log's last line is written when the log goes.
     drop(session);
     if !output.quiet {
         output::result(&report.render(output.format)?)?;
     }
+    let whole = exported.show()?;
     if let Err(error) = recorded {
         output::error(&format!("the recording is not complete: {}: {error}", record.unwrap_or_default()));
         return Ok(ExitCode::from(report.exit_code().max(1)));
     }
-    Ok(ExitCode::from(report.exit_code()))
+    Ok(ExitCode::from(report.exit_code().max(u8::from(!whole))))
 }
 
 impl<'a> Session<'a> {
@@ -271,18 +332,19 @@ impl<'a> Session<'a> {
         interrupt: &Arc<AtomicBool>,
         extras: Extras<'_>,
     ) -> anyhow::Result<Session<'a>> {
-        let Extras { record, share } = extras;
+        let Extras { record, events, share } = extras;
         let clock = clock(plan);
         let made = policy.build(plan, &clock).map_err(anyhow::Error::msg)?;
         let made = match plan.slice_ns.map(Duration::from_nanos) {
             Some(time) => Box::new(Timed::new(made, time, clock.clone())),
             None => made,
         };
-        let watch = Watch { record, ..Watch::new(plan, jobs, policy, output, interrupt, share) };
+        let watch = Watch { record, events, ..Watch::new(plan, jobs, policy, output, interrupt, share) };
         let mut sched = Executor::builder().policy(made).observer(watch).clock(clock.clone()).build();
         let groups: Vec<GroupId> = plan.groups.iter().map(|group| sched.add_group(as_group(group))).collect();
         let mut lives = Lives::new(plan, policy);
         let shop = Workshop::new(plan, jobs, &groups, output.format == Format::Json && !output.quiet);
+        sched.observer_mut().ask(&shop);
         let mut one = |(label, job): (usize, &Job)| {
             let task = &plan.tasks[job.task];
             let mine = share.is_none_or(|share| share.has(label)) && !task.on_spawn;
