@@ -4,7 +4,7 @@
 //! cargo bench --bench spawn                a Markdown table: medians, quartiles, ratio with its 95 % interval
 //! cargo bench --bench spawn -- --quick     the same, shorter and less exact
 //! cargo bench --bench spawn -- --test      everything once
-//! … --count CONTESTANT GUEST TASKS         so many tasks, one at a time, for counting instructions
+//! … --count CONTESTANT GUEST TASKS         so many tasks, one at a time, for counting instructions; with LIVE behind it, so many live, again and again
 //! ```
 //!
 //! *One at a time*: the next is spawned when the last has ended. *1,000 live*: all are spawned, and then take turns of 1 fuel, so that all are suspended at
@@ -203,10 +203,14 @@ fn rows(table: &mut Table, guest: &str, how: &str, sets: &[Vec<Vec<f64>>]) {
 
 /// Runs so many tasks of one contestant, and nothing else.
 fn count(args: &[String]) {
-    let [name, guest, tasks] = args else { panic!("--count CONTESTANT pure|memory TASKS") };
+    let [name, guest, tasks, live @ ..] = args else { panic!("--count CONTESTANT pure|memory TASKS [LIVE]") };
     let all = contestants(if guest == "memory" { MEMORY } else { PURE });
     let (_, contestant) = all.iter().find(|(known, _)| known == name).expect("a contestant of the table");
-    contestant.run(tasks.parse().expect("a number"), 10_000);
+    let number = |text: &String| text.parse::<usize>().expect("a number");
+    match live.first().map(number) {
+        None => contestant.run(number(tasks), 10_000),
+        Some(live) => (0..number(tasks) / live).for_each(|_| contestant.run(live, 1)),
+    }
 }
 
 fn main() {
