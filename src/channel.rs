@@ -26,7 +26,7 @@ mod outside;
 pub use outside::{HostReceiver, HostSender};
 
 use crate::ledger::Meter;
-use crate::reason::BlockedOn;
+use crate::reason::{BlockedOn, Message};
 use line::{Afterwards, Line};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -306,7 +306,12 @@ struct State {
     senders: Line,
     /// How many ends the host has.
     outside: usize,
+    /// How many messages have been sent and received so far.
+    passed: (u64, u64),
 }
+
+/// A message, with its number in the channel.
+type Numbered = (u64, Box<[u8]>);
 
 impl Core {
     /// What is in it. Nothing that panics runs while it is locked, and no waker.
@@ -364,14 +369,14 @@ impl State {
         }
     }
 
-    /// Puts a message in, if it is the turn of whoever has this number. [`ChannelError::WouldBlock`] if it is not.
+    /// Puts a message in, if it is the turn of whoever has this number, and gives the message's own. [`ChannelError::WouldBlock`] if it is not.
     fn send(
         &mut self,
         channel: &Channel,
         number: &mut Option<u64>,
         message: &[u8],
         after: &mut Afterwards,
-    ) -> Result<(), ChannelError> {
+    ) -> Result<u64, ChannelError> {
         if self.closed {
             return Err(ChannelError::Closed);
         }
@@ -382,7 +387,8 @@ impl State {
         self.messages.push_back(message.into());
         self.senders.enter(number);
         self.receivers.call(after);
-        Ok(())
+        self.passed.0 += 1;
+        Ok(self.passed.0 - 1)
     }
 
     /// Takes a message out that fits in so many bytes, if it is the turn of whoever has this number. [`ChannelError::WouldBlock`] if it is not.
@@ -392,7 +398,7 @@ impl State {
         number: &mut Option<u64>,
         room: usize,
         after: &mut Afterwards,
-    ) -> Result<Box<[u8]>, ChannelError> {
+    ) -> Result<Numbered, ChannelError> {
         let Some(first) = self.messages.front() else {
             return Err(if self.closed { ChannelError::Closed } else { ChannelError::WouldBlock });
         };
@@ -410,7 +416,8 @@ impl State {
         } else if self.messages.is_empty() {
             self.receivers.dismiss(after);
         }
-        Ok(message)
+        self.passed.1 += 1;
+        Ok((self.passed.1 - 1, message))
     }
 
     /// Takes no more. Whoever waits to receive waits on while there is something left, because a turn may be handed on.
@@ -495,7 +502,7 @@ impl Channel {
         let mut turn = self.sending();
         poll_fn(|cx| {
             let polled = self.poll_send(&mut turn, message, cx);
-            self.state_wait(meter, &turn, polled)
+            self.conclude_send(meter, &turn, message.len(), polled)
         })
         .await
     }
@@ -511,11 +518,11 @@ impl Channel {
     /// Receives a message of at most so many bytes; a larger one stays.
     pub(crate) async fn recv_within(&self, meter: &Meter, room: usize) -> Result<Box<[u8]>, ChannelError> {
         let mut turn = self.receiving();
-        poll_fn(|cx| {
+        let received = poll_fn(|cx| {
             let polled = self.poll_recv(&mut turn, room, cx);
             self.state_wait(meter, &turn, polled)
-        })
-        .await
+        });
+        Ok(self.note_received(meter, received.await?))
     }
 
     /// Sends a message if there is room and nobody waits for it.
@@ -523,8 +530,14 @@ impl Channel {
     /// # Errors
     /// As [`Channel::send`], and [`ChannelError::WouldBlock`].
     pub fn try_send(&self, message: &[u8]) -> Result<(), ChannelError> {
-        self.check(message)?;
-        self.core.change(|state, after| state.send(self, &mut None, message, after))
+        self.put(message).map(drop)
+    }
+
+    /// As [`Channel::try_send`], for the task with this meter.
+    pub(crate) fn try_send_for(&self, meter: &Meter, message: &[u8]) -> Result<(), ChannelError> {
+        let number = self.put(message)?;
+        self.note_sent(meter, number, message.len());
+        Ok(())
     }
 
     /// Receives a message if there is one and nobody waits for it.
@@ -532,11 +545,22 @@ impl Channel {
     /// # Errors
     /// [`ChannelError::Closed`], [`ChannelError::WouldBlock`].
     pub fn try_recv(&self) -> Result<Vec<u8>, ChannelError> {
-        self.try_recv_within(usize::MAX).map(Vec::from)
+        self.get(usize::MAX).map(|(_, message)| message.into())
     }
 
-    /// As [`Channel::try_recv`], of at most so many bytes; a larger message stays.
-    pub(crate) fn try_recv_within(&self, room: usize) -> Result<Box<[u8]>, ChannelError> {
+    /// As [`Channel::try_recv`], of at most so many bytes, for the task with this meter; a larger message stays.
+    pub(crate) fn try_recv_for(&self, meter: &Meter, room: usize) -> Result<Box<[u8]>, ChannelError> {
+        Ok(self.note_received(meter, self.get(room)?))
+    }
+
+    /// Puts a message in, if there is room and nobody waits for it.
+    fn put(&self, message: &[u8]) -> Result<u64, ChannelError> {
+        self.check(message)?;
+        self.core.change(|state, after| state.send(self, &mut None, message, after))
+    }
+
+    /// Takes a message out, if there is one and nobody waits for it.
+    fn get(&self, room: usize) -> Result<Numbered, ChannelError> {
         self.core.change(|state, after| state.receive(self, &mut None, room, after))
     }
 
@@ -561,7 +585,7 @@ impl Channel {
         turn: &mut Turn<'_>,
         message: &[u8],
         cx: &Context<'_>,
-    ) -> Poll<Result<(), ChannelError>> {
+    ) -> Poll<Result<u64, ChannelError>> {
         self.check(message)?;
         self.core.change(|state, after| {
             let sent = state.send(self, &mut turn.number, message, after);
@@ -575,18 +599,41 @@ impl Channel {
         turn: &mut Turn<'_>,
         room: usize,
         cx: &Context<'_>,
-    ) -> Poll<Result<Box<[u8]>, ChannelError>> {
+    ) -> Poll<Result<Numbered, ChannelError>> {
         self.core.change(|state, after| {
             let received = state.receive(self, &mut turn.number, room, after);
             state.conclude(turn, received, cx, after)
         })
     }
 
+    /// Says to the meter that the task waits to send, or that it has sent so many bytes.
+    pub(crate) fn conclude_send<E>(
+        &self,
+        meter: &Meter,
+        turn: &Turn<'_>,
+        bytes: usize,
+        polled: Poll<Result<u64, E>>,
+    ) -> Poll<Result<(), E>> {
+        let sent = ready!(self.state_wait(meter, turn, polled));
+        Poll::Ready(sent.map(|number| self.note_sent(meter, number, bytes)))
+    }
+
+    /// Notes for whoever wants to know that the task with this meter has sent a message.
+    fn note_sent(&self, meter: &Meter, number: u64, bytes: usize) {
+        meter.passed(|| Message { channel: self.core.name.clone(), number, bytes, sent: true });
+    }
+
+    /// Notes for whoever wants to know that the task with this meter has received a message, and gives that.
+    fn note_received(&self, meter: &Meter, (number, message): Numbered) -> Box<[u8]> {
+        meter.passed(|| Message { channel: self.core.name.clone(), number, bytes: message.len(), sent: false });
+        message
+    }
+
     /// Says to the meter what the task waits for, if it does.
     ///
     /// The task is in line already, and the first end of the host's that is made, as the last that is dropped, stirs the line. So whatever changes
     /// between the look and the statement, the task is polled again and states it anew.
-    pub(crate) fn state_wait<T>(&self, meter: &Meter, turn: &Turn<'_>, polled: Poll<T>) -> Poll<T> {
+    fn state_wait<T>(&self, meter: &Meter, turn: &Turn<'_>, polled: Poll<T>) -> Poll<T> {
         if polled.is_pending() {
             let name = self.core.name.clone();
             let on = if turn.side == Side::Send { BlockedOn::Send(name) } else { BlockedOn::Receive(name) };

@@ -299,10 +299,13 @@ impl<P: Policy, O: Observer> Executor<P, O> {
     /// somebody, the run goes on.
     #[inline(always)]
     pub(crate) fn run_watched(&mut self, budget: Budget, mut watch: impl FnMut(&mut Self, &Step) -> bool) -> Ran {
-        match budget.time {
+        self.observer.run_begins(self.now);
+        let ran = match budget.time {
             None => self.run_within(budget, &mut (), &mut watch),
             Some(time) => self.run_frame(budget, time, &mut watch),
-        }
+        };
+        self.observer.run_ends(self.now);
+        ran
     }
 
     /// A run of so much time. What it learns of the tasks is there for the next.

@@ -14,7 +14,7 @@ use crate::control::Mailbox;
 use crate::join::Join;
 use crate::near::Lines;
 use crate::outside::{Outside, Taped};
-use crate::reason::BlockedOn;
+use crate::reason::{BlockedOn, Message};
 use crate::unit::Fuel;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -304,6 +304,14 @@ impl Meter {
         match self.outside() {
             Some(outside) => outside.take_in(real),
             None => real(),
+        }
+    }
+
+    /// Tells an observer that [follows messages](crate::Observer::follows_messages) of one that the task has sent or received in this slice; else
+    /// `message` is not called. The channels of this library do it themselves.
+    pub fn passed(&self, message: impl FnOnce() -> Message) {
+        if let Some(outside) = self.outside() {
+            outside.passed(message);
         }
     }
 

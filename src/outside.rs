@@ -3,7 +3,7 @@
 
 use crate::clock::Clock;
 use crate::join::Join;
-use crate::reason::BlockedOn;
+use crate::reason::{BlockedOn, Message};
 use crate::unit::Fuel;
 use std::any::Any;
 use std::collections::VecDeque;
@@ -11,11 +11,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// The messages of one slice that an observer is told of, at most: a slice can be as long as its host lets it.
+const MOST_MESSAGES: usize = 4_096;
+
 /// The part of a meter that a task has if it calls its host. One thread at a time uses it, the one that polls.
 #[derive(Debug)]
 pub(crate) struct Outside {
     /// Whether there is anything for the executor to collect, so that a poll that asked for nothing costs no lock.
     asked: AtomicBool,
+    /// Whether somebody wants to know what it sends and receives.
+    followed: AtomicBool,
     /// Fuel that host functions have charged, and that the guest's own counter does not know of yet.
     owed: AtomicU64,
     /// All else.
@@ -54,6 +59,8 @@ pub(crate) struct Asked {
     pub(crate) spawned: Vec<(Box<dyn Any + Send>, Join)>,
     /// What came in from elsewhere, where somebody records.
     pub(crate) inputs: Vec<Vec<u8>>,
+    /// What it sent and received, where somebody wants to know.
+    pub(crate) messages: Vec<Message>,
 }
 
 /// Whether what comes in from elsewhere is kept, or comes from a recording.
@@ -110,7 +117,8 @@ impl Outside {
             tape: Tape::Off,
             asked: Asked::default(),
         };
-        Outside { asked: AtomicBool::new(false), owed: AtomicU64::new(0), state: Mutex::new(state) }
+        let [asked, followed] = [const { AtomicBool::new(false) }; 2];
+        Outside { asked, followed, owed: AtomicU64::new(0), state: Mutex::new(state) }
     }
 
     /// The time, in a slice that has used so much. A clock that goes by fuel is exact, and needs no recording.
@@ -140,6 +148,18 @@ impl Outside {
             self.ask(|asked| asked.inputs.push(value.to_bytes()));
         }
         value
+    }
+
+    /// The task has sent or received a message.
+    pub(crate) fn passed(&self, message: impl FnOnce() -> Message) {
+        if self.followed.load(Ordering::Relaxed) {
+            let message = message();
+            self.ask(|asked| {
+                if asked.messages.len() < MOST_MESSAGES {
+                    asked.messages.push(message);
+                }
+            });
+        }
     }
 
     /// Adds to what the guest's own counter does not know of yet.
@@ -177,7 +197,8 @@ impl Outside {
 /// The executor's side.
 impl Outside {
     /// An executor has taken the task in.
-    pub(crate) fn attach(&self, clock: Clock, spawn_index: u64, budget: Fuel, recorded: bool) {
+    pub(crate) fn attach(&self, clock: Clock, spawn_index: u64, budget: Fuel, recorded: bool, followed: bool) {
+        self.followed.store(followed, Ordering::Relaxed);
         let mut state = self.state();
         state.attached = true;
         state.clock = clock;

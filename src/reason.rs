@@ -153,6 +153,74 @@ pub enum ReadyReason {
     Inherited,
 }
 
+/// A message that a task has sent or received, as an observer is told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Message {
+    /// The channel's name.
+    pub channel: Arc<str>,
+    /// Its number in the channel, counted from 0: what is received has the number with which it was sent.
+    pub number: u64,
+    /// How long it is, in bytes.
+    pub bytes: usize,
+    /// Whether it was sent; else it was received.
+    pub sent: bool,
+}
+
+/// Something that a supervisor can act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Incident {
+    /// The task trapped.
+    Trap,
+    /// Its budget is used up.
+    OutOfFuel,
+    /// A slice reached past the end of its window.
+    Overrun,
+    /// A deadline passed before the task had what it was promised until then.
+    DeadlineMiss,
+}
+
+impl Incident {
+    /// The word for it in logs and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Incident::Trap => "trap",
+            Incident::OutOfFuel => "out-of-fuel",
+            Incident::Overrun => "overrun",
+            Incident::DeadlineMiss => "deadline-miss",
+        }
+    }
+}
+
+/// What is done about an [`Incident`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Action {
+    /// It is counted.
+    #[default]
+    Ignore,
+    /// The task is killed if it lives, taken, and made anew.
+    Restart,
+    /// The task is killed if it lives, and stays ended.
+    Stop,
+    /// The run is over.
+    Shutdown,
+}
+
+impl Action {
+    /// The word for it in plans and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Action::Ignore => "ignore",
+            Action::Restart => "restart",
+            Action::Stop => "stop",
+            Action::Shutdown => "shutdown",
+        }
+    }
+}
+
 /// Who ended a task's wait, as an observer is told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

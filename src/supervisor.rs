@@ -22,33 +22,7 @@ use crate::unit::TaskId;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What is done about an [`Incident`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Action {
-    /// It is counted.
-    #[default]
-    Ignore,
-    /// The task is killed if it lives, taken, and made anew.
-    Restart,
-    /// The task is killed if it lives, and stays ended.
-    Stop,
-    /// The run is over.
-    Shutdown,
-}
-
-impl Action {
-    /// The word for it in plans and reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Action::Ignore => "ignore",
-            Action::Restart => "restart",
-            Action::Stop => "stop",
-            Action::Shutdown => "shutdown",
-        }
-    }
-}
+pub use crate::reason::{Action, Incident};
 
 /// What is done about what, for one task. By default everything is ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,39 +52,12 @@ impl Health {
     }
 }
 
-/// Something that a supervisor can act on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Incident {
-    /// The task trapped.
-    Trap,
-    /// Its budget is used up.
-    OutOfFuel,
-    /// A slice reached past the end of its window.
-    Overrun,
-    /// A deadline passed before the task had what it was promised until then.
-    DeadlineMiss,
-}
-
-impl Incident {
-    /// The word for it in logs and reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Incident::Trap => "trap",
-            Incident::OutOfFuel => "out-of-fuel",
-            Incident::Overrun => "overrun",
-            Incident::DeadlineMiss => "deadline-miss",
-        }
-    }
-
-    /// What an outcome is, if it is one.
-    const fn of(outcome: &Outcome) -> Option<Incident> {
-        match outcome {
-            Outcome::Trapped(_) => Some(Incident::Trap),
-            Outcome::OutOfFuel => Some(Incident::OutOfFuel),
-            _ => None,
-        }
+/// What an outcome is to act on, if it is anything.
+const fn incident(outcome: &Outcome) -> Option<Incident> {
+    match outcome {
+        Outcome::Trapped(_) => Some(Incident::Trap),
+        Outcome::OutOfFuel => Some(Incident::OutOfFuel),
+        _ => None,
     }
 }
 
@@ -338,7 +285,7 @@ impl Supervisor {
         let Some(outcome) = sched.outcome(id) else {
             return Verdict::GoOn;
         };
-        let incident = Incident::of(outcome);
+        let incident = incident(outcome);
         ward.over = true;
         let detached = ward.detached;
         let verdict = incident.map_or(Verdict::GoOn, |incident| self.judge(sched, id, incident));
@@ -355,9 +302,11 @@ impl Supervisor {
             return Verdict::GoOn;
         };
         ward.incidents.count(why);
+        let action = ward.health.action(why);
+        sched.observer_mut().health(id, why, action);
         let of_its_end = matches!(why, Incident::Trap | Incident::OutOfFuel);
         let ended = sched.outcome(id).is_some();
-        match ward.health.action(why) {
+        match action {
             Action::Shutdown => return Verdict::Shutdown { by: id, why },
             Action::Restart if ended == of_its_end => self.restart(sched, first),
             Action::Stop if !ended => self.end(sched, first),

@@ -87,7 +87,7 @@ impl HostSender {
     /// As [`Channel::send`].
     pub async fn send(&self, message: &[u8]) -> Result<(), ChannelError> {
         let mut turn = self.channel().sending();
-        poll_fn(|cx| self.channel().poll_send(&mut turn, message, cx)).await
+        poll_fn(|cx| self.channel().poll_send(&mut turn, message, cx)).await.map(drop)
     }
 
     /// Sends a message; blocks the calling thread while the channel is full, at most so long if a time is given. Not for the thread of the
@@ -131,7 +131,7 @@ impl HostReceiver {
     /// As [`Channel::recv`].
     pub async fn recv(&self) -> Result<Vec<u8>, ChannelError> {
         let mut turn = self.channel().receiving();
-        poll_fn(|cx| self.channel().poll_recv(&mut turn, usize::MAX, cx)).await.map(Vec::from)
+        poll_fn(|cx| self.channel().poll_recv(&mut turn, usize::MAX, cx)).await.map(|(_, message)| message.into())
     }
 
     /// Receives a message; blocks the calling thread until there is one, at most so long if a time is given. Not for the thread of the

@@ -190,7 +190,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         }
     }
 
-    /// Collects what a task asked for in the slice that has just ended, and tells the observer what came in to it.
+    /// Collects what a task asked for in the slice that has just ended, and tells the observer what came in to it, what it sent and what it received.
     #[inline(never)]
     pub(super) fn collect(&mut self, id: TaskId) {
         let Ok(task) = self.live_mut(id) else {
@@ -199,6 +199,9 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         let (spawn_index, asked) = (task.spawn_index, task.meter.outside().and_then(|outside| outside.collect()));
         for bytes in asked.iter().flat_map(|asked| &asked.inputs) {
             self.observer.input(spawn_index, bytes);
+        }
+        for message in asked.iter().flat_map(|asked| &asked.messages) {
+            self.observer.message(spawn_index, message);
         }
         self.outside.asked = asked;
     }
@@ -344,7 +347,8 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             self.outside.waiters += 1;
         }
         if let Some(outside) = live.meter.outside() {
-            outside.attach(self.clock.clone(), live.spawn_index, live.budget, self.observer.records());
+            let (records, follows) = (self.observer.records(), self.observer.follows_messages());
+            outside.attach(self.clock.clone(), live.spawn_index, live.budget, records, follows);
         }
         if let Some(join) = live.account().and_then(|account| account.join.as_ref()) {
             join.spawned(live.spawn_index);

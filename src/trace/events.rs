@@ -29,7 +29,7 @@ pub use ring::Ring;
 
 use super::{Ended, GroupControl, Observer, Slice, Spawned};
 use crate::outcome::Outcome;
-use crate::reason::{BlockedOn, Control, Param, PickReason, ReadyReason, SliceEnd, WokenBy};
+use crate::reason::{Action, BlockedOn, Control, Incident, Message, Param, PickReason, ReadyReason, SliceEnd, WokenBy};
 use crate::unit::{Fuel, GroupId, TaskId};
 use std::fmt;
 use std::time::Instant;
@@ -79,6 +79,19 @@ pub enum What {
         /// How much.
         bytes: u64,
     },
+    /// A task sent or received a message, in the slice that follows.
+    Message {
+        /// The task.
+        task: u64,
+        /// The channel.
+        channel: Name,
+        /// The message's number in the channel, counted from 0.
+        number: u64,
+        /// How long it is; what is 4 GiB and more is `u32::MAX`.
+        bytes: u32,
+        /// Whether it was sent.
+        sent: bool,
+    },
     /// A task ran.
     Ran(Poll),
     /// What the slice before has left its task waiting for.
@@ -111,6 +124,19 @@ pub enum What {
         /// What.
         act: Act,
     },
+    /// A supervisor saw an incident.
+    Health {
+        /// The task.
+        task: u64,
+        /// What it was.
+        incident: Incident,
+        /// What its table says about that.
+        action: Action,
+    },
+    /// A frame of the host's begins: a call of [`Executor::run_for`](crate::Executor::run_for) or the like.
+    FrameBegins,
+    /// It is over.
+    FrameEnds,
     /// The host did something to a group.
     Group {
         /// The group.
@@ -740,6 +766,32 @@ impl<S: Sink> Observer for Events<S> {
 
     fn input(&mut self, spawn_index: u64, bytes: &[u8]) {
         self.note_before_slice(What::Input { task: spawn_index, bytes: bytes.len() as u64 });
+    }
+
+    fn follows_messages(&self) -> bool {
+        true
+    }
+
+    fn message(&mut self, spawn_index: u64, message: &Message) {
+        let channel = self.names.number(&message.channel);
+        let bytes = u32::try_from(message.bytes).unwrap_or(u32::MAX);
+        let Message { number, sent, .. } = *message;
+        self.note_before_slice(What::Message { task: spawn_index, channel, number, bytes, sent });
+    }
+
+    fn run_begins(&mut self, now: Fuel) {
+        self.now = now;
+        self.note(What::FrameBegins);
+    }
+
+    fn run_ends(&mut self, now: Fuel) {
+        self.now = now;
+        self.note(What::FrameEnds);
+    }
+
+    fn health(&mut self, id: TaskId, incident: Incident, action: Action) {
+        let task = self.task(id);
+        self.note(What::Health { task, incident, action });
     }
 
     fn woken(&mut self, _id: TaskId, by: WokenBy) {

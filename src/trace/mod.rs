@@ -22,7 +22,9 @@ use crate::account::Group;
 
 use crate::ledger::Ledger;
 use crate::outcome::Outcome;
-use crate::reason::{BlockedOn, Control, Params, PickReason, ReadyReason, SliceEnd, WokenBy};
+use crate::reason::{
+    Action, BlockedOn, Control, Incident, Message, Params, PickReason, ReadyReason, SliceEnd, WokenBy,
+};
 use crate::unit::{Fuel, GroupId, TaskId};
 
 /// One slice: a poll that ran code of a task.
@@ -141,6 +143,17 @@ pub trait Observer {
         let _ = (spawn_index, bytes);
     }
 
+    /// Whether it wants to know of the messages that tasks pass, of those that are spawned from now on.
+    fn follows_messages(&self) -> bool {
+        false
+    }
+
+    /// The task that was spawned as the `spawn_index`-th has sent or received a message, in the slice that is told of next. Of one slice the first
+    /// 4,096 are told of.
+    fn message(&mut self, spawn_index: u64, message: &Message) {
+        let _ = (spawn_index, message);
+    }
+
     /// What a task waited for in a function of its host's has happened, or may have. It is [ready](Observer::ready) next, unless it waits for
     /// something else as well.
     fn woken(&mut self, id: TaskId, by: WokenBy) {
@@ -156,6 +169,21 @@ pub trait Observer {
     /// at all if it was woken while it was polled and so goes on at once.
     fn blocked(&mut self, id: TaskId, on: &BlockedOn) {
         let _ = (id, on);
+    }
+
+    /// A call of [`Executor::run_for`](crate::Executor::run_for) or the like begins, at this moment of the virtual clock: a frame of the host's.
+    fn run_begins(&mut self, now: Fuel) {
+        let _ = now;
+    }
+
+    /// It is over.
+    fn run_ends(&mut self, now: Fuel) {
+        let _ = now;
+    }
+
+    /// A [`Supervisor`](crate::Supervisor) has seen an incident, about which its table says this. What it then does comes after.
+    fn health(&mut self, id: TaskId, incident: Incident, action: Action) {
+        let _ = (id, incident, action);
     }
 
     /// A task is about to be polled, with this grant.
@@ -201,6 +229,25 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn input(&mut self, spawn_index: u64, bytes: &[u8]) {
         self.0.input(spawn_index, bytes);
         self.1.input(spawn_index, bytes);
+    }
+    fn follows_messages(&self) -> bool {
+        self.0.follows_messages() || self.1.follows_messages()
+    }
+    fn message(&mut self, spawn_index: u64, message: &Message) {
+        self.0.message(spawn_index, message);
+        self.1.message(spawn_index, message);
+    }
+    fn run_begins(&mut self, now: Fuel) {
+        self.0.run_begins(now);
+        self.1.run_begins(now);
+    }
+    fn run_ends(&mut self, now: Fuel) {
+        self.0.run_ends(now);
+        self.1.run_ends(now);
+    }
+    fn health(&mut self, id: TaskId, incident: Incident, action: Action) {
+        self.0.health(id, incident, action);
+        self.1.health(id, incident, action);
     }
     fn woken(&mut self, id: TaskId, by: WokenBy) {
         self.0.woken(id, by);
@@ -256,6 +303,29 @@ impl<A: Observer> Observer for Option<A> {
     fn input(&mut self, spawn_index: u64, bytes: &[u8]) {
         if let Some(observer) = self {
             observer.input(spawn_index, bytes);
+        }
+    }
+    fn follows_messages(&self) -> bool {
+        self.as_ref().is_some_and(Observer::follows_messages)
+    }
+    fn message(&mut self, spawn_index: u64, message: &Message) {
+        if let Some(observer) = self {
+            observer.message(spawn_index, message);
+        }
+    }
+    fn run_begins(&mut self, now: Fuel) {
+        if let Some(observer) = self {
+            observer.run_begins(now);
+        }
+    }
+    fn run_ends(&mut self, now: Fuel) {
+        if let Some(observer) = self {
+            observer.run_ends(now);
+        }
+    }
+    fn health(&mut self, id: TaskId, incident: Incident, action: Action) {
+        if let Some(observer) = self {
+            observer.health(id, incident, action);
         }
     }
     fn woken(&mut self, id: TaskId, by: WokenBy) {

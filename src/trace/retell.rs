@@ -1,8 +1,8 @@
 //! The events of a run from its recording, with no guest, no module and no executor.
 //!
 //! A recording holds slices, ends, and what the host did. It does not hold why a task was picked, when it was woken and by whom, what it
-//! waited for, nor any time; so there are no [`What::Ready`] and no [`What::Waits`] here, and picks are [`Why::Unsaid`]. The virtual clock follows from the
-//! slices.
+//! waited for, what it sent and received, where frames begin, what a supervisor saw, nor any time; so there is nothing of these here, and picks
+//! are [`Why::Unsaid`]. The virtual clock follows from the slices.
 
 use super::events::{Act, GroupAct, Happened, Length, Names, Poll, Sink, Stop, What, Why};
 use super::record::{Event, Recording};

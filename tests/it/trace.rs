@@ -6,7 +6,9 @@ use fuelsched::policy::{Policy, Priority, RoundRobin};
 use fuelsched::reason::Param;
 use fuelsched::trace::Retelling;
 use fuelsched::trace::events::{self, Events, Happened, Names, Ring, Stop, What, Why};
-use fuelsched::{BlockedOn, Budget, Clock, Executor, Fuel, Group, Outcome, Recorder, Recording, Task};
+use fuelsched::{
+    Action, BlockedOn, Budget, Clock, Executor, Fuel, Group, Health, Outcome, Recorder, Recording, Supervisor, Task,
+};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
@@ -30,6 +32,15 @@ fn line(event: &Happened, names: &Names) -> String {
             format!("{at} ran {task}.{number} {used}/{grant} +{over} {why}: {}", poll.stop)
         }
         What::Waits { task, on } => format!("{at} waits {task} {}", on.show(names)),
+        What::Message { task, channel, number, bytes, sent } => {
+            let did = if sent { "sends" } else { "receives" };
+            format!("{at} {task} {did} {}.{number}: {bytes}", names.get(channel))
+        }
+        What::Health { task, incident, action } => {
+            format!("{at} health {task}: {}, {}", incident.name(), action.name())
+        }
+        What::FrameBegins => format!("{at} ["),
+        What::FrameEnds => format!("{at} ]"),
         What::Ended { task, how, outcome, used } => format!("{at} {how} {task}: {} ({used})", names.get(outcome)),
         What::Idle { until } => format!("{at} idle until {until}"),
         What::Control { task, act } => format!("{at} control {task}: {act}"),
@@ -56,6 +67,13 @@ fn all<P: Policy>(lines: &Lines, sched: &mut Executor<P, Events<Writer>>) -> Vec
     std::mem::take(&mut lines.lock().unwrap())
 }
 
+/// The lines, but for those that say where frames begin and end.
+fn frameless<P: Policy>(lines: &Lines, sched: &mut Executor<P, Events<Writer>>) -> Vec<String> {
+    let mut lines = all(lines, sched);
+    lines.retain(|line| !line.ends_with(['[', ']']));
+    lines
+}
+
 #[test]
 fn slices_tell_why_they_were_picked_and_why_they_stopped() {
     let (lines, mut sched) = sched(RoundRobin::new(Fuel(10)));
@@ -77,7 +95,7 @@ fn slices_tell_why_they_were_picked_and_why_they_stopped() {
         "55 ran 0.4 0/10 +0 turn: returned",
         "56 returned 0: returned (25)",
     ];
-    assert_eq!(all(&lines, &mut sched), expected);
+    assert_eq!(frameless(&lines, &mut sched), expected);
 }
 
 #[test]
@@ -118,7 +136,7 @@ fn what_the_host_does_stands_between_the_slices() {
         "40 ran 1.4 5/5 +0 level 9: out-of-fuel",
         "45 out-of-fuel 1: out-of-fuel (35)",
     ];
-    assert_eq!(all(&lines, &mut sched), expected);
+    assert_eq!(frameless(&lines, &mut sched), expected);
 }
 
 /// A task that sleeps so many nanoseconds, and returns.
@@ -195,7 +213,7 @@ fn a_wake_names_the_task_in_whose_slice_it_came() {
         "55 ran 0.3 0/100 +0 turn: returned",
         "56 returned 0: returned (0)",
     ];
-    assert_eq!(all(&lines, &mut sched), expected);
+    assert_eq!(frameless(&lines, &mut sched), expected);
 }
 
 /// A task that takes in three bytes, and traps.
@@ -210,7 +228,7 @@ fn takes_in() -> Task {
 /// A line of a run as its recording would have it.
 fn as_recorded(event: &Happened, names: &Names) -> Option<String> {
     let what = match event.what {
-        What::Ready { .. } | What::Waits { .. } => return None,
+        What::Ready { .. } | What::Waits { .. } | What::FrameBegins | What::FrameEnds => return None,
         What::Ran(poll) => {
             let known = poll.stop.is_end() || poll.stop.is_ready();
             What::Ran(events::Poll { why: Why::Unsaid, stop: if known { poll.stop } else { Stop::Blocked }, ..poll })
@@ -277,8 +295,118 @@ fn times_are_there_if_they_are_asked_for() {
     };
     assert!(run(Events::new(Ring::new(100))).iter().all(|event| event.time == 0));
     let timed = run(Events::new(Ring::new(5)).timed());
-    // Spawned, ready, six slices, and the end.
-    assert_eq!((timed.len(), timed.dropped()), (5, 4));
+    // Spawned, ready, a frame of six slices, and the end.
+    assert_eq!((timed.len(), timed.dropped()), (5, 6));
     let times: Vec<u64> = timed.iter().map(|event| event.time).collect();
     assert!(times.is_sorted() && times[0] > 0, "{times:?}");
+}
+
+#[test]
+fn a_frame_is_from_one_call_of_the_host_to_its_end() {
+    let (lines, mut sched) = sched(RoundRobin::new(Fuel(10)));
+    sched.spawn(work([10, 10, 4])).unwrap();
+    let _ = sched.run_for(Budget::fuel(15));
+    let _ = sched.step();
+    let _ = sched.run_for(Budget::unlimited());
+    let expected = [
+        "0 spawned 0 (0) by None for 0",
+        "0 ready 0: Spawned None",
+        "0 [",
+        "0 ran 0.1 10/10 +0 turn: preempted",
+        // The frame leaves 5, and the guest is at its next yield point only after 10.
+        "10 ran 0.2 10/5 +5 turn: preempted",
+        "20 ]",
+        "20 ran 0.3 4/10 +0 turn: yielded",
+        "24 [",
+        "24 ran 0.4 0/10 +0 turn: returned",
+        "25 returned 0: returned (24)",
+        "25 ]",
+    ];
+    assert_eq!(all(&lines, &mut sched), expected);
+}
+
+#[test]
+fn what_a_supervisor_sees_comes_before_what_it_does() {
+    let (lines, mut sched) = sched(RoundRobin::new(Fuel(10)));
+    let mut supervisor = Supervisor::new();
+    let health = Health { on_trap: Action::Restart, max_restarts: Some(1), ..Health::default() };
+    let traps = || Task::from_future(|_| async { Outcome::Trapped(Trap::new("always")) });
+    supervisor.spawn(&mut sched, health, traps).unwrap();
+    let _ = supervisor.run_for(&mut sched, Budget::unlimited());
+    let expected = [
+        "0 spawned 0 (0) by None for 0",
+        "0 ready 0: Spawned None",
+        "0 ran 0.1 0/10 +0 turn: trapped",
+        "10 trapped 0: trapped: always (0)",
+        "10 health 0: trap, restart",
+        "10 spawned 1 (0) by None for 10",
+        "10 ready 1: Spawned None",
+        "10 ran 1.1 0/10 +0 turn: trapped",
+        "20 trapped 1: trapped: always (0)",
+        "20 health 1: trap, restart",
+    ];
+    assert_eq!(frameless(&lines, &mut sched), expected);
+}
+
+#[cfg(feature = "host")]
+#[test]
+fn messages_are_told_of_before_the_slice_in_which_they_pass() {
+    use fuelsched::channel::Channels;
+    let (lines, mut sched) = sched(RoundRobin::new(Fuel(10)));
+    let channel = Channels::default().open("c", 2).unwrap();
+    let (to, from) = (channel.clone(), channel);
+    let sends = Task::with_waker(move |meter| async move {
+        for message in [&b"a"[..], b"bc", b"def"] {
+            to.send(&meter, message).await.unwrap();
+        }
+        Outcome::Returned(vec![])
+    });
+    let receives = Task::with_waker(move |meter| async move {
+        for _ in 0..3 {
+            from.recv(&meter).await.unwrap();
+        }
+        Outcome::Returned(vec![])
+    });
+    sched.spawn(sends).unwrap();
+    sched.spawn(receives).unwrap();
+    sched.run();
+    let passed: Vec<String> = frameless(&lines, &mut sched).split_off(4);
+    let expected = [
+        "0 0 sends c.0: 1",
+        "0 0 sends c.1: 2",
+        "0 ran 0.1 0/10 +0 turn: waits to send",
+        "1 waits 0 to send to channel 'c'",
+        "1 1 receives c.0: 1",
+        "1 1 receives c.1: 2",
+        "1 ran 1.1 0/10 +0 turn: waits to receive",
+        "2 waits 1 to receive from channel 'c'",
+        "2 ready 0: Woken Some(Task(1))",
+        "2 0 sends c.2: 3",
+        "2 ran 0.2 0/10 +0 turn: returned",
+        "3 returned 0: returned (0)",
+        "3 ready 1: Woken Some(Task(0))",
+        "3 1 receives c.2: 3",
+        "3 ran 1.2 0/10 +0 turn: returned",
+        "4 returned 1: returned (0)",
+    ];
+    assert_eq!(passed, expected);
+}
+
+#[cfg(feature = "host")]
+#[test]
+fn of_one_slice_only_so_many_messages_are_kept() {
+    use fuelsched::channel::Channels;
+    let (lines, mut sched) = sched(RoundRobin::new(Fuel(10)));
+    let channel = Channels::default().open("c", 1).unwrap();
+    let passes = Task::with_waker(move |meter| async move {
+        for _ in 0..5_000 {
+            channel.send(&meter, b"").await.unwrap();
+            channel.recv(&meter).await.unwrap();
+        }
+        Outcome::Returned(vec![])
+    });
+    sched.spawn(passes).unwrap();
+    sched.run();
+    let told = all(&lines, &mut sched).iter().filter(|line| line.contains(" c.")).count();
+    assert_eq!(told, 4_096);
 }

@@ -189,12 +189,13 @@ fn arrows_go_from_who_sends_to_who_receives() {
     let path = folder.file("run.json");
     sched_json(&["--plan", "docs/plans/channels.toml", "--trace", &path, "--trace-clock", "fuel"]);
     let trace = read(&path);
-    // The producer is the first task. What it waits for is room, which the consumer makes.
+    // The producer is the first task: five messages. The consumer waits for each, and for the end of them.
     let mut kinds: BTreeMap<(&str, u64, u64), usize> = BTreeMap::new();
     for (kind, from, to) in &trace.arrows {
         *kinds.entry((kind, *from, *to)).or_default() += 1;
     }
-    assert!(kinds.contains_key(&("message", 1, 2)), "{kinds:?}");
+    assert_eq!(kinds[&("message", 1, 2)], 5, "{kinds:?}");
+    assert_eq!(kinds[&("wake", 1, 2)], 5, "{kinds:?}");
     assert!(kinds.keys().all(|(_, from, to)| *from <= 2 && *to <= 2), "nobody wakes the sleeper: {kinds:?}");
 }
 

@@ -16,7 +16,7 @@ use crate::report::{EndedBy, INTERRUPTED, Report, TaskReport};
 use crate::trace::{self, Exported, Exports, TaskNames};
 use fuelsched::guest::WASMTIME_VERSION;
 use fuelsched::policy::Timed;
-use fuelsched::reason::{BlockedOn, Control, PickReason, ReadyReason, WokenBy};
+use fuelsched::reason::{Action, BlockedOn, Control, Incident, Message, PickReason, ReadyReason, WokenBy};
 use fuelsched::trace::{Digest, Ended, Events, GroupControl, Observer, Recorder, Slice, Spawned, Summary};
 use fuelsched::{Budget, Clock, Executor, Fuel, Group, GroupId, Policy, RunEnd, TaskId, workers};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -107,6 +107,20 @@ impl Observer for Watch {
         self.summary.idle(from, until);
         self.record.idle(from, until);
         self.events.idle(from, until);
+    }
+
+    fn follows_messages(&self) -> bool {
+        self.events.follows_messages()
+    }
+
+    fn message(&mut self, spawn_index: u64, message: &Message) {
+        self.events.message(spawn_index, message);
+    }
+
+    // That a run begins and ends is not told: this program's are pauses to look at the keyboard and at the clock.
+
+    fn health(&mut self, id: TaskId, incident: Incident, action: Action) {
+        self.events.health(id, incident, action);
     }
 
     fn woken(&mut self, id: TaskId, by: WokenBy) {

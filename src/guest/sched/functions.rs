@@ -168,7 +168,7 @@ impl<D: 'static> Call<'_, D> {
         // The message is copied out of the guest's memory in the poll that puts it in: while it waits, it takes no room of the host's.
         let sent = poll_fn(move |cx| {
             let polled = channel.poll_send(&mut turn, call.read(span)?, cx).map_err(GuestError::from);
-            channel.state_wait(call.meter(), &turn, polled)
+            channel.conclude_send(call.meter(), &turn, bytes as usize, polled)
         });
         sent.await.map(|()| 0)
     }
@@ -187,7 +187,7 @@ impl<D: 'static> Call<'_, D> {
     fn try_send(mut self, handle: i32, from: u32, bytes: u32) -> Result<i32, GuestError> {
         let channel = self.channel(handle)?;
         let span = self.span(from, bytes.into())?;
-        channel.try_send(self.read(span)?)?;
+        channel.try_send_for(self.meter(), self.read(span)?)?;
         self.charge_bytes(bytes as usize);
         Ok(0)
     }
@@ -196,7 +196,7 @@ impl<D: 'static> Call<'_, D> {
     fn try_recv(mut self, handle: i32, to: u32, room: u32) -> Result<i32, GuestError> {
         let channel = self.channel(handle)?;
         let span = self.span(to, room.into())?;
-        let message = channel.try_recv_within(room as usize)?;
+        let message = channel.try_recv_for(self.meter(), room as usize)?;
         self.charge_bytes(message.len());
         self.write(span, &message)?;
         Ok(length(message.len()))

@@ -4,20 +4,20 @@
 //! |---|---|
 //! | process 1, *tasks* | a thread a task, whose number is its place in the order of spawning, and 1: its slices, and what it waited for between them |
 //! | process 2, *executor* | a thread with spawns, ends, idle times and what the host did; counters of ready tasks and of fuel by time |
-//! | arrows | from the slice that woke a task, or spawned it, to the slice in which that went on |
+//! | arrows | from the slice that woke a task, or spawned it, to the slice in which that went on; from the slice that sent a message to the one that received it |
 //!
 //! The format is Google's "Trace Event Format" (the document of that name, 2016): `X` a slice with its length, `i` an instant, `C` a counter, `s` and `f` the
 //! ends of an arrow, `M` a name. Times are in microseconds; with fuel as the clock one unit of fuel is shown as one microsecond, no clock is
 //! read, and the file is a function of the schedule.
 //!
 //! Beginnings on one thread never go back. An arrow begins in the last nanosecond of its slice, or in the last unit of fuel, because what is at
-//! the very end of a slice is not in it. Each arrow ends: with the run, if its task did not go on.
+//! the very end of a slice is not in it. Each arrow ends: with the run, if its task did not go on or nobody received its message.
 
 use crate::args::TraceClock;
 use fuelsched::reason::{ReadyReason, WokenBy};
 use fuelsched::trace::events::{Act, Happened, Names, On, Poll, Stop, What};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{self, Write};
 
@@ -25,6 +25,8 @@ use std::io::{self, Write};
 const TASKS: u32 = 1;
 /// The process of the executor.
 const EXECUTOR: u32 = 2;
+/// What all channels are called for whose names there was no room.
+const NO_NAME: &str = "…";
 /// Nanoseconds from one look at how fast fuel is used to the next.
 const RATE_EVERY: u64 = 1_000_000;
 
@@ -49,6 +51,10 @@ pub(super) struct Chrome<W> {
     latest: u64,
     /// Arrows so far.
     arrows: u64,
+    /// What the slice that follows sent and received: the channel, the message's number, and whether it was sent.
+    passed: Vec<(String, u64, bool)>,
+    /// Messages that have not been received: who sent them, and their arrows. There are as many as all channels hold, which is bounded.
+    sent: HashMap<(String, u64), (u64, u64)>,
     /// Since when fuel has been counted, and how much.
     rate: (u64, u64),
 }
@@ -108,6 +114,8 @@ impl<W: Write> Chrome<W> {
             ready: (0, 0),
             latest: 0,
             arrows: 0,
+            passed: Vec::new(),
+            sent: HashMap::new(),
             rate: (0, 0),
         };
         chrome.write(format_args!("{{\"traceEvents\":["));
@@ -137,6 +145,11 @@ impl<W: Write> Chrome<W> {
             What::Spawned { task, by, .. } => self.spawned(at, task, by, name),
             What::Ready { task, why, by } => self.became_ready(at, task, why, by),
             What::Ran(poll) => self.ran(at, &poll, names),
+            What::Message { channel, number, sent, .. } => self.passed.push((names.get(channel).into(), number, sent)),
+            What::Health { task, incident, action } => {
+                let name = self.name(task);
+                self.note(at, &format!("{}: {name}: {}", incident.name(), action.name()));
+            }
             What::Waits { task, on } => self.waits(task, on, names),
             What::Ended { task, outcome, .. } => self.ended(at, task, names.get(outcome)),
             What::Idle { until } => self.idle(at, event.at.0, until.0),
@@ -154,6 +167,7 @@ impl<W: Write> Chrome<W> {
     pub(super) fn finish(mut self, about: &Map<String, Value>) -> io::Result<()> {
         let (_, _, end) = self.slice;
         let mut arrows: Vec<_> = self.tasks.iter().filter_map(|(task, known)| Some((*task, known.arrow?))).collect();
+        arrows.extend(self.sent.values().map(|(task, number)| (*task, (*number, "message"))));
         arrows.sort_unstable();
         for (task, arrow) in arrows {
             self.arrow('f', task, end.max(self.latest), arrow);
@@ -281,8 +295,29 @@ impl<W: Write> Chrome<W> {
         if let Some(arrow) = arrow {
             self.arrow('f', task, at, arrow);
         }
+        self.pass_messages(task, at, end);
         self.stopped(end, task, stop);
         self.measure(end, used.0);
+    }
+
+    /// Ends the arrows of what was received in a slice, and begins those of what was sent. What it sent to itself has none.
+    fn pass_messages(&mut self, task: u64, began: u64, ended: u64) {
+        let passed = std::mem::take(&mut self.passed);
+        let (sent, received): (Vec<_>, Vec<_>) = passed.into_iter().partition(|(_, _, sent)| *sent);
+        let mut received: HashSet<(String, u64)> =
+            received.into_iter().map(|(name, number, _)| (name, number)).collect();
+        let mut sent: Vec<(String, u64)> = sent.into_iter().map(|(name, number, _)| (name, number)).collect();
+        sent.retain(|message| !received.remove(message));
+        let mut arrows: Vec<u64> = received.iter().filter_map(|message| Some(self.sent.remove(message)?.1)).collect();
+        arrows.sort_unstable();
+        for arrow in arrows {
+            self.arrow('f', task, began, (arrow, "message"));
+        }
+        for message in sent.into_iter().filter(|(channel, _)| channel != NO_NAME) {
+            self.arrows += 1;
+            self.arrow('s', task, ended.saturating_sub(1).max(began), (self.arrows, "message"));
+            self.sent.insert(message, (task, self.arrows));
+        }
     }
 
     /// A slice is over.
@@ -303,7 +338,6 @@ impl<W: Write> Chrome<W> {
             return;
         };
         known.kind = Some(match on {
-            On::Receive(_) => "message",
             On::Send(_) => "room",
             On::Join(_) => "end",
             _ => "wake",
