@@ -268,7 +268,7 @@ pub(crate) struct RunArgs {
 /// What is written of a run, to be looked at.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct TraceArgs {
-    /// Write what happens to a file that Perfetto (https://ui.perfetto.dev) and chrome://tracing open
+    /// Write what happens to a file that Perfetto (ui.perfetto.dev) and chrome://tracing open
     #[arg(long, value_name = "FILE.json", conflicts_with = "workers", help_heading = LOOKING)]
     pub(crate) trace: Option<String>,
 
@@ -307,7 +307,7 @@ pub(crate) struct TraceFileArgs {
     #[arg(value_name = "FILE", required = true)]
     pub(crate) file: Option<String>,
 
-    /// Write a file that Perfetto (https://ui.perfetto.dev) and chrome://tracing open
+    /// Write a file that Perfetto (ui.perfetto.dev) and chrome://tracing open
     #[arg(long, value_name = "OUT.json")]
     pub(crate) chrome: Option<String>,
 
