@@ -244,6 +244,36 @@ fn an_interrupted_run_leaves_whole_files() {
     Document::parse(&fs::read_to_string(svg).unwrap()).expect("a whole picture");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_was_read_until_an_interrupt_is_shown() {
+    use std::io::Write as _;
+    let folder = Folder::new("half");
+    let (recording, pipe, json) = (folder.file("run.rec"), folder.file("pipe"), folder.file("run.json"));
+    sched(&["run", "-q", "--quantum", "100", "--record", &recording, "wasm/main.wat"]);
+    let bytes = fs::read(&recording).unwrap();
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let child = command()
+        .args(["trace", &pipe, "--chrome", &json, "--format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    // That it opens means that somebody reads: then Ctrl-C is looked for.
+    let mut writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    writer.write_all(&bytes[..bytes.len() / 2]).unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    // The read that waits goes on, and after it the flag is seen.
+    let _ = writer.write_all(&bytes[bytes.len() / 2..]);
+    drop(writer);
+    let run = crate::cli::Run::from(child.wait_with_output().expect("it ends"));
+    assert_eq!(run.code, 130, "{run:?}");
+    assert!(run.err.contains("interrupted, so only a part of it was read"), "{run:?}");
+    let told: Value = serde_json::from_str(&run.out).expect("JSON");
+    assert_eq!(told["complete"], false);
+    assert_eq!(read(&json).whole["otherData"]["ended_by"], "interrupt");
+}
+
 #[test]
 fn a_file_that_cannot_be_written_is_refused_and_a_full_disk_is_said() {
     for option in ["--trace", "--timeline-svg"] {

@@ -118,7 +118,8 @@ Examples:
   sched trace diff before.rec after.rec       where two schedules part
 
 Exit codes: 0 all of it was read, with diff: the same; 1 some of it could not be, or no task has the name, with
-diff: not the same; 2 the file is not a recording, with diff: or could not be read to the first difference.";
+diff: not the same; 2 the file is not a recording, with diff: or could not be read to the first difference; 130
+interrupted, and what was read until then is shown.";
 
 /// The examples of `sched inspect`, and what its words mean.
 const INSPECT_EXAMPLES: &str = "\

@@ -6,6 +6,7 @@ use crate::job::{self, Job};
 use crate::output;
 use crate::plan::{Plan, Stdout};
 use crate::policy::{KINDS, PolicySpec};
+use crate::progress::{Limits, Running};
 use crate::report::{EndedBy, INTERRUPTED};
 use crate::run::{Extras, Session, catch_interrupt, engine_name, say_what_failed};
 use anyhow::{Result, bail};
@@ -109,8 +110,10 @@ pub(crate) fn compare(mut plan: Plan, named: &[PolicySpec], format: Format) -> R
     }
     let mut rows = Vec::new();
     let mut interrupt = false;
-    for policy in &policies {
-        let (row, ended_by) = run_under(policy, &plan, &jobs, &interrupted);
+    for (place, policy) in policies.iter().enumerate() {
+        let what = format!("running under {}, {} of {}", policy.name, place + 1, policies.len());
+        let mut progress = Running::new(Limits::default()).map(|running| running.of(what));
+        let (row, ended_by) = run_under(policy, &plan, &jobs, &interrupted, &mut progress);
         rows.push(row);
         interrupt = ended_by == Some(EndedBy::Interrupt);
         if interrupt {
@@ -145,7 +148,13 @@ fn all_that_fit(plan: &Plan) -> Vec<PolicySpec> {
 }
 
 /// Runs a plan under one policy; says how it ended, if it was run.
-fn run_under(policy: &PolicySpec, plan: &Plan, jobs: &[Job], interrupted: &Arc<AtomicBool>) -> (Row, Option<EndedBy>) {
+fn run_under(
+    policy: &PolicySpec,
+    plan: &Plan,
+    jobs: &[Job],
+    interrupted: &Arc<AtomicBool>,
+    progress: &mut Option<Running>,
+) -> (Row, Option<EndedBy>) {
     let quiet = OutputArgs { format: Format::Human, log: false, timing: false, quiet: true };
     let row = |refused: Vec<String>, refusals, measured| Row { policy: policy.written(), refused, refusals, measured };
     let mut session = match Session::new(plan, jobs, policy, quiet, interrupted, Extras::default()) {
@@ -157,7 +166,7 @@ fn run_under(policy: &PolicySpec, plan: &Plan, jobs: &[Job], interrupted: &Arc<A
         of_the_policy.filter_map(|(spawned, _)| Some(spawned.as_ref()?.as_ref().err()?.message.clone()))
     };
     let (refused, count) = (refusals().take(MOST_REFUSALS).collect(), refusals().count());
-    let ended_by = session.run_to_the_end(interrupted, &mut None);
+    let ended_by = session.run_to_the_end(interrupted, progress);
     session.sched.stop_all();
     let measured = Measured::of(&session, &ended_by);
     (row(refused, count, Some(measured)), Some(ended_by))

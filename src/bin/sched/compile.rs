@@ -2,14 +2,17 @@
 
 use crate::args::CompileArgs;
 use crate::plan::Plan;
+use crate::progress::Compiling;
 use crate::{engine, output};
 use anyhow::{Context, Result, ensure};
-use fuelsched::Module;
+use fuelsched::{Engine, Module};
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
 
 /// What names of precompiled files end with, unless said otherwise.
 const EXTENSION: &str = "cwasm";
@@ -19,12 +22,9 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<ExitCode> {
     let outputs = outputs(args)?;
     let engine = engine(Plan::new().max_stack)?;
     let mut code = ExitCode::SUCCESS;
-    for (input, output) in args.files.iter().zip(outputs) {
-        let written = Module::from_file(&engine, input)
-            .and_then(|module| module.precompile())
-            // Its own message has its source in it.
-            .map_err(|error| anyhow::anyhow!("{error}"))
-            .and_then(|bytes| write(&output, &bytes, args.force).map(|()| bytes.len() as u64));
+    let compiled = compile_all(&engine, &args.files);
+    for ((input, output), compiled) in args.files.iter().zip(outputs).zip(compiled) {
+        let written = compiled.and_then(|bytes| write(&output, &bytes, args.force).map(|()| bytes.len() as u64));
         match written {
             Ok(bytes) => output::result(&said(input, &output, bytes))?,
             Err(error) => {
@@ -34,6 +34,21 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+/// The code of each file, or why there is none. Beside the thread that compiles stands one that shows how far it came.
+fn compile_all(engine: &Engine, files: &[String]) -> Vec<Result<Vec<u8>>> {
+    let (send, compiled) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for (place, input) in files.iter().enumerate() {
+                let bytes = Module::from_file(engine, input).and_then(|module| module.precompile());
+                // Its own message has its source in it. Whoever receives is there until this ends.
+                let _ = send.send((place, bytes.map_err(|error| anyhow::anyhow!("{error}"))));
+            }
+        });
+        Compiling::new(files.len()).collect(&compiled).into_values().collect()
+    })
 }
 
 /// Where each file's code goes: beside it, unless said otherwise, and each to a place of its own.

@@ -6,7 +6,7 @@ use crate::job::{self, Job};
 use crate::make::{Maker, Workshop};
 use crate::output;
 use crate::plan::Plan;
-use crate::progress::Running;
+use crate::progress::{Limits, Running};
 use crate::report::{EndedBy, Report, TaskReport};
 use crate::run::{Watch, catch_interrupt, clock, engine_name, tap};
 use crate::trace::Exported;
@@ -176,7 +176,7 @@ fn run_to_the_end<F: FnMut(u64, u64) -> fuelsched::Result<Task>>(
     show: bool,
     fault: &mut Option<fuelsched::Error>,
 ) -> EndedBy {
-    let mut progress = show.then(Running::new).flatten();
+    let mut progress = show.then(|| Running::new(Limits::default())).flatten();
     loop {
         for _ in 0..ENTRIES {
             match replay.step() {

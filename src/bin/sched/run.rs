@@ -10,7 +10,7 @@ use crate::make::Workshop;
 use crate::output;
 use crate::plan::{GroupPlan, Plan, Replenish, TaskPlan};
 use crate::policy::PolicySpec;
-use crate::progress::Running;
+use crate::progress::{Limits, Running};
 use crate::recording;
 use crate::report::{EndedBy, INTERRUPTED, Report, TaskReport};
 use crate::trace::{self, Exported, Exports, TaskNames};
@@ -517,7 +517,9 @@ impl Session<'_> {
 
     /// What shows how far it came; nothing where something else would be among it.
     pub(crate) fn progress(&self, output: OutputArgs) -> Option<Running> {
-        (!output.log && !self.shop.prints()).then(Running::new).flatten()
+        let limits =
+            Limits { fuel: self.plan.run_fuel.map(Fuel), time: self.plan.run_time_ns.map(Duration::from_nanos) };
+        (!output.log && !self.shop.prints()).then(|| Running::new(limits)).flatten()
     }
 
     /// Whether this is an end for good. Where something is waited for, so does this.

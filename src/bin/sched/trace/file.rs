@@ -6,7 +6,10 @@ use super::{Exports, TaskNames, about};
 use crate::args::{Format, TraceClock, TraceFileArgs};
 use crate::job;
 use crate::output::{self, count};
+use crate::progress::Reading;
 use crate::recording::{Header, header};
+use crate::report::INTERRUPTED;
+use crate::run::catch_interrupt;
 use anyhow::{Context, Result, ensure};
 use fuelsched::trace::Retelling;
 use fuelsched::trace::events::{Happened, Names, Sink, Stop, What};
@@ -14,8 +17,9 @@ use fuelsched::{Fuel, Recording};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Tasks that the table has a row for; all are in the JSON form.
 const MOST_ROWS: usize = 100;
@@ -25,7 +29,7 @@ const SCHEMA: u32 = 1;
 /// A recording that is open.
 pub(super) struct Opened {
     /// Its events.
-    pub(super) retelling: Retelling<BufReader<File>>,
+    pub(super) retelling: Retelling<BufReader<Reading<File>>>,
     /// What was run.
     pub(super) header: Header,
 }
@@ -34,7 +38,9 @@ impl Opened {
     /// Opens a recording that `sched` made.
     pub(super) fn new(path: &str) -> Result<Opened> {
         let open = || -> Result<Opened> {
-            let recording = Recording::new(BufReader::new(File::open(path)?))?;
+            let file = File::open(path)?;
+            let length = file.metadata().map_or(0, |file| file.len());
+            let recording = Recording::new(BufReader::new(Reading::new(file, length)))?;
             let header = header(&recording)?;
             Ok(Opened { retelling: Retelling::new(recording), header })
         };
@@ -50,6 +56,7 @@ impl Opened {
 /// Prints what was asked for of a recording.
 pub(crate) fn trace(args: &TraceFileArgs) -> Result<ExitCode> {
     let path = args.file.as_deref().unwrap_or_default();
+    let interrupted = catch_interrupt()?;
     let Opened { mut retelling, header } = Opened::new(path)?;
     let nothing_asked = args.chrome.is_none() && args.svg.is_none() && !args.timeline && !args.log;
     let tables = nothing_asked || args.format == Format::Json;
@@ -69,24 +76,48 @@ pub(crate) fn trace(args: &TraceFileArgs) -> Result<ExitCode> {
     exports.show_timeline(args.timeline);
     exports.lines = args.log.then(Lines::new);
     let mut sums = Sums::new(names(), filter());
-    let read = retelling.run(&mut Both(&mut exports, &mut sums));
+    let read = read(&mut retelling, &mut Both(&mut exports, &mut sums), &interrupted);
+    // With the file goes its bar.
+    drop(retelling);
     if let Some(lines) = exports.lines.take() {
         output::heard(lines.finish())?;
     }
     let unseen: Vec<String> = exports.filter.unseen().map(str::to_string).collect();
-    let ended_by = if read.is_ok() { "done" } else { "damage" };
+    let ended_by = match read {
+        Ok(true) => "done",
+        Ok(false) => "interrupt",
+        Err(_) => "damage",
+    };
+    let cut = !matches!(read, Ok(true));
     let exported = exports.finish(&about(&header.plan, "", ended_by));
     output::result(&exported.text)?;
     if tables {
-        output::result(&sums.render(path, &header, read.is_err(), args.format)?)?;
+        output::result(&sums.render(path, &header, cut, args.format)?)?;
     }
     let mut wrong = exported.errors;
     wrong.extend(unseen.iter().map(|name| format!("no task is called {name}")));
-    if let Err(error) = read {
-        wrong.push(format!("{path}: {error}"));
+    let interrupt = read.as_ref().is_ok_and(|whole| !whole);
+    match read {
+        Ok(true) => {}
+        Ok(false) => wrong.push(format!("{path}: interrupted, so only a part of it was read")),
+        Err(error) => wrong.push(format!("{path}: {error}")),
     }
     wrong.iter().for_each(|message| output::error(message));
-    Ok(ExitCode::from(u8::from(!wrong.is_empty())))
+    Ok(ExitCode::from(if interrupt { INTERRUPTED } else { u8::from(!wrong.is_empty()) }))
+}
+
+/// Reads all of a recording; says whether it did, or Ctrl-C came before.
+fn read(
+    retelling: &mut Retelling<impl BufRead>,
+    sink: &mut impl Sink,
+    interrupted: &AtomicBool,
+) -> fuelsched::Result<bool> {
+    while !interrupted.load(Ordering::Relaxed) {
+        if !retelling.step(sink)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Two sinks.
