@@ -39,7 +39,7 @@ use std::time::Instant;
 pub struct Happened {
     /// When, on the virtual clock.
     pub at: Fuel,
-    /// When, in nanoseconds since the first event; 0 where no clock is read.
+    /// When, in nanoseconds since the moment from which the events are [timed](Events::timed); 0 where no clock is read.
     pub time: u64,
     /// What.
     pub what: What,
@@ -665,10 +665,16 @@ impl<S: Sink> Events<S> {
         }
     }
 
-    /// With times: the system's clock is read twice a slice, and once for each other event.
+    /// With times, from now on: the system's clock is read twice a slice, and once for each other event.
     #[must_use]
-    pub fn timed(mut self) -> Events<S> {
-        self.watch = Some(Watch { origin: Instant::now(), began: 0, ended: 0 });
+    pub fn timed(self) -> Events<S> {
+        self.timed_from(Instant::now())
+    }
+
+    /// With times from this moment on, which may be that of other executors' events as well.
+    #[must_use]
+    pub fn timed_from(mut self, origin: Instant) -> Events<S> {
+        self.watch = Some(Watch { origin, began: 0, ended: 0 });
         self
     }
 

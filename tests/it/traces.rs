@@ -275,6 +275,43 @@ fn what_was_read_until_an_interrupt_is_shown() {
 }
 
 #[test]
+fn each_worker_has_its_part_of_a_trace() {
+    let folder = Folder::new("workers");
+    let trace = |name: &str, clock: &str| {
+        let path = folder.file(name);
+        let args = ["--workers", "2", "--trace", &path, "--trace-clock", clock, "--quantum", "1000"];
+        let tasks = ["wasm/fib.wat=12", "wasm/main.wat", "wasm/fib.wat=5"];
+        let (_, report) = sched_json(&[&args[..], &tasks].concat());
+        (fs::read_to_string(path).unwrap(), report)
+    };
+    let (text, report) = trace("a.json", "fuel");
+    assert!(text == trace("b.json", "fuel").0, "it is the same in every run");
+    let whole: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(whole["otherData"]["digest"], report["digest"]);
+    let events = whole["traceEvents"].as_array().unwrap();
+    let named = |what: &str| -> Vec<(u64, String)> {
+        let named = events.iter().filter(|event| event["name"] == what);
+        named.map(|event| (event["pid"].as_u64().unwrap(), event["args"]["name"].as_str().unwrap().into())).collect()
+    };
+    let processes = ["worker 0: tasks", "worker 0: executor", "worker 1: tasks", "worker 1: executor"];
+    assert_eq!(named("process_name"), (1..).zip(processes.map(String::from)).collect::<Vec<_>>());
+    let threads: Vec<_> = named("thread_name").into_iter().filter(|(_, name)| name != "executor").collect();
+    assert_eq!(threads, [(1, "fib[0]".to_string()), (1, "fib[1]".into()), (3, "main".into())]);
+    for (worker, pid) in [(0, 1), (1, 3)] {
+        let slices = events.iter().filter(|event| event["cat"] == "slice" && event["pid"] == pid);
+        let fuel: u64 = slices.map(|slice| slice["args"]["fuel"].as_u64().unwrap()).sum();
+        assert_eq!(fuel, report["by_worker"][worker]["fuel"].as_u64().unwrap());
+    }
+    let by_time: Value = serde_json::from_str(&trace("c.json", "time").0).expect("JSON");
+    assert_eq!(by_time["otherData"]["clock"], "time");
+    let mut left: Vec<_> = fs::read_dir(&folder.0).unwrap().map(|file| file.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["a.json", "b.json", "c.json"], "the parts are gone");
+    let run = sched(&["run", "--workers", "2", "--trace", "no/such/folder.json", "wasm/main.wat"]);
+    assert_eq!((run.code, run.out.as_str()), (2, ""), "{run:?}");
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_refused_and_a_full_disk_is_said() {
     for option in ["--trace", "--timeline-svg"] {
         let run = sched(&["run", option, "no/such/folder.out", "wasm/main.wat"]);

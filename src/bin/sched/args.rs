@@ -270,7 +270,7 @@ pub(crate) struct RunArgs {
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct TraceArgs {
     /// Write what happens to a file that Perfetto (ui.perfetto.dev) and chrome://tracing open
-    #[arg(long, value_name = "FILE.json", conflicts_with = "workers", help_heading = LOOKING)]
+    #[arg(long, value_name = "FILE.json", help_heading = LOOKING)]
     pub(crate) trace: Option<String>,
 
     /// By which clock: time, or fuel, which is the same in every run

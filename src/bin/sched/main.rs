@@ -65,7 +65,7 @@ fn dispatch(args: TopArgs) -> Result<ExitCode> {
             Some(path) => recording::replay(path, &args),
             None => match args.workers {
                 1 => run::run(args.plan()?, args.output, args.record.as_deref(), &args.traces),
-                several => workers::run(args.plan()?, several as usize, args.output),
+                several => workers::run(args.plan()?, several as usize, args.output, &args.traces),
             },
         },
         Some(Command::Compare(args)) => compare::compare(args.work.plan()?, &args.policy, args.format),

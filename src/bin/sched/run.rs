@@ -223,7 +223,7 @@ pub(crate) fn tap(traces: &TraceArgs, plan: &Plan, output: OutputArgs) -> anyhow
         "--format json is one object, and --timeline a chart: leave one of them out"
     );
     let exports = Exports::new(traces, TaskNames::new(job::names(plan)))?;
-    Ok(exports.map(Exports::events))
+    Ok(exports.map(|exports| exports.events(Instant::now())))
 }
 
 /// The executor of a run.

@@ -6,6 +6,8 @@
 //! | process 2, *executor* | a thread with spawns, ends, idle times and what the host did; counters of ready tasks and of fuel by time |
 //! | arrows | from the slice that woke a task, or spawned it, to the slice in which that went on; from the slice that sent a message to the one that received it |
 //!
+//! Of several workers each has two processes of its own, and its part of the file.
+//!
 //! The format is Google's "Trace Event Format" (the document of that name, 2016): `X` a slice with its length, `i` an instant, `C` a counter, `s` and `f` the
 //! ends of an arrow, `M` a name. Times are in microseconds; with fuel as the clock one unit of fuel is shown as one microsecond, no clock is
 //! read, and the file is a function of the schedule.
@@ -39,6 +41,8 @@ pub(super) struct Chrome<W> {
     failed: Option<io::Error>,
     /// By which clock.
     clock: TraceClock,
+    /// Which worker's part of a file it is, if it is not the whole.
+    worker: Option<u32>,
     /// Whether nothing has been written yet.
     empty: bool,
     /// What is known of the tasks that have not ended.
@@ -96,30 +100,47 @@ impl fmt::Display for Micros {
     }
 }
 
+/// What ends a file: the list of events, and what there is to say about all of it.
+pub(super) fn footer(about: &Map<String, Value>, clock: TraceClock) -> String {
+    let clock = match clock {
+        TraceClock::Fuel => "fuel: a microsecond is one unit of it",
+        TraceClock::Time => "time",
+    };
+    let mut about = about.clone();
+    about.insert("clock".into(), clock.into());
+    format!("\n],\n\"displayTimeUnit\":\"ns\",\n\"otherData\":{}\n}}\n", Value::Object(about))
+}
+
 /// A text as JSON.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
 impl<W: Write> Chrome<W> {
-    /// A file with nothing in it yet but who is who.
-    pub(super) fn new(out: W, clock: TraceClock) -> Chrome<W> {
+    /// A file with nothing in it yet but who is who; or a worker's part of one, the first of which begins the file.
+    pub(super) fn new(out: W, clock: TraceClock, worker: Option<u32>) -> Chrome<W> {
+        let first = worker.is_none_or(|worker| worker == 0);
         let mut chrome = Chrome {
             out,
             failed: None,
             clock,
-            empty: true,
+            worker,
+            empty: first,
             tasks: HashMap::new(),
             slice: (u64::MAX, 0, 0),
             ready: (0, 0),
             latest: 0,
-            arrows: 0,
+            arrows: u64::from(worker.unwrap_or(0)) << 32,
             passed: Vec::new(),
             sent: HashMap::new(),
             rate: (0, 0),
         };
-        chrome.write(format_args!("{{\"traceEvents\":["));
+        if first {
+            chrome.write(format_args!("{{\"traceEvents\":["));
+        }
+        let of = worker.map_or_else(String::new, |worker| format!("worker {worker}: "));
         for (pid, name, place) in [(TASKS, "tasks", 1), (EXECUTOR, "executor", 0)] {
+            let (name, place) = (format!("{of}{name}"), place + 2 * worker.unwrap_or(0));
             chrome.meta(pid, 0, "process_name", format_args!("\"name\":\"{name}\""));
             chrome.meta(pid, 0, "process_sort_index", format_args!("\"sort_index\":{place}"));
         }
@@ -163,7 +184,7 @@ impl<W: Write> Chrome<W> {
         }
     }
 
-    /// Completes the file.
+    /// Completes the file, or the part of it: what is about all of it comes behind the last part then.
     pub(super) fn finish(mut self, about: &Map<String, Value>) -> io::Result<()> {
         let (_, _, end) = self.slice;
         let mut arrows: Vec<_> = self.tasks.iter().filter_map(|(task, known)| Some((*task, known.arrow?))).collect();
@@ -172,14 +193,9 @@ impl<W: Write> Chrome<W> {
         for (task, arrow) in arrows {
             self.arrow('f', task, end.max(self.latest), arrow);
         }
-        let clock = match self.clock {
-            TraceClock::Fuel => "fuel: a microsecond is one unit of it",
-            TraceClock::Time => "time",
-        };
-        let mut about = about.clone();
-        about.insert("clock".into(), clock.into());
-        let about = Value::Object(about);
-        self.write(format_args!("\n],\n\"displayTimeUnit\":\"ns\",\n\"otherData\":{about}\n}}\n"));
+        if self.worker.is_none() {
+            self.write(format_args!("{}", footer(about, self.clock)));
+        }
         match self.failed {
             Some(error) => Err(error),
             None => self.out.flush(),
@@ -198,7 +214,7 @@ impl<W: Write> Chrome<W> {
     /// Writes an event: its head, and what else is in it.
     fn event(&mut self, phase: char, pid: u32, tid: u64, at: u64, rest: fmt::Arguments<'_>) {
         let comma = if std::mem::take(&mut self.empty) { "" } else { "," };
-        let at = Micros(at, self.clock);
+        let (at, pid) = (Micros(at, self.clock), pid + 2 * self.worker.unwrap_or(0));
         self.write(format_args!("{comma}\n{{\"ph\":\"{phase}\",\"pid\":{pid},\"tid\":{tid},\"ts\":{at},{rest}}}"));
     }
 

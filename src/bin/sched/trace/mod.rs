@@ -13,11 +13,13 @@ mod diff;
 mod file;
 mod filter;
 mod log;
+mod parts;
 mod svg;
 mod timeline;
 
 pub(crate) use diff::diff;
 pub(crate) use file::trace;
+pub(crate) use parts::Parts;
 
 use crate::args::{TraceArgs, TraceClock};
 use crate::make::Workshop;
@@ -34,6 +36,7 @@ use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
+use std::time::Instant;
 use timeline::Timeline;
 
 /// How a task is called, by its label and its place in the order of spawning.
@@ -124,8 +127,16 @@ impl Exports {
     /// Writes a file for Perfetto.
     fn write_chrome(&mut self, path: &str, clock: TraceClock) -> anyhow::Result<()> {
         let file = create(path, "a trace")?;
-        self.chrome = Some((path.into(), Chrome::new(BufWriter::new(file), clock)));
+        self.chrome = Some((path.into(), Chrome::new(BufWriter::new(file), clock, None)));
         Ok(())
+    }
+
+    /// A worker's part of a file for Perfetto, which is written to a file of its own.
+    fn of_worker(tasks: TaskNames, (path, clock): (&str, TraceClock), worker: u32) -> anyhow::Result<Exports> {
+        let mut exports = Exports::of_nothing(tasks, Filter::default());
+        let file = create(path, "a trace")?;
+        exports.chrome = Some((path.into(), Chrome::new(BufWriter::new(file), clock, Some(worker))));
+        Ok(exports)
     }
 
     /// Draws the chart for paper.
@@ -143,11 +154,11 @@ impl Exports {
         }
     }
 
-    /// Makes events of a run for them, with times where somebody wants some.
-    pub(crate) fn events(self) -> Events<Exports> {
+    /// Makes events of a run for them, with times from this moment on where somebody wants some.
+    pub(crate) fn events(self, origin: Instant) -> Events<Exports> {
         let timed = self.chrome.as_ref().is_some_and(|(_, chrome)| chrome.clock() == TraceClock::Time);
         let events = Events::new(self);
-        if timed { events.timed() } else { events }
+        if timed { events.timed_from(origin) } else { events }
     }
 
     /// Asks this workshop for the names of tasks that tasks spawn.

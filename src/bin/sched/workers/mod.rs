@@ -9,7 +9,7 @@
 
 mod parties;
 
-use crate::args::OutputArgs;
+use crate::args::{OutputArgs, TraceArgs};
 use crate::engine;
 use crate::job::{self, Job};
 use crate::output;
@@ -17,6 +17,7 @@ use crate::plan::Plan;
 use crate::progress::Running;
 use crate::report::{EndedBy, Report, TaskReport, WorkerReport};
 use crate::run::{Extras, Progress, Session, Share, can_run, catch_interrupt};
+use crate::trace::{Exported, Parts, TaskNames};
 use anyhow::{Result, ensure};
 use fuelsched::executor::Totals;
 use fuelsched::trace::sha256;
@@ -28,13 +29,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Runs a plan on so many threads, and reports.
-pub(crate) fn run(mut plan: Plan, count: usize, output: OutputArgs) -> Result<ExitCode> {
+pub(crate) fn run(mut plan: Plan, count: usize, output: OutputArgs, traces: &TraceArgs) -> Result<ExitCode> {
     ensure!(plan.policy.name != "cyclic", "the windows of cyclic are of one processor's time; leave out --workers");
     let interrupted = catch_interrupt()?;
     let jobs = job::load(&engine(plan.max_stack)?, &mut plan)?;
     let homes = parties::share_out(&plan, &jobs, count);
+    let mut parts = traces.trace.as_deref().map(|path| Parts::new(path, traces.trace_clock)).transpose()?;
     let session = |worker| {
-        let extras = Extras { share: Some(Share { worker, of: count, homes: &homes }), ..Extras::default() };
+        let events = parts.as_mut().map(|parts| parts.add(TaskNames::new(job::names(&plan)))).transpose()?;
+        let share = Some(Share { worker, of: count, homes: &homes });
+        let extras = Extras { events, share, ..Extras::default() };
         Session::new(&plan, &jobs, &plan.policy, output, &interrupted, extras)
     };
     let sessions = (0..count).map(session).collect::<Result<Vec<_>>>()?;
@@ -56,18 +60,22 @@ pub(crate) fn run(mut plan: Plan, count: usize, output: OutputArgs) -> Result<Ex
     drop(board);
     // A thread ends in a panic only by a fault of this program: there is nothing to report of a part of the run.
     let mut lives = lives.into_iter().collect::<fuelsched::Result<Vec<_>>>()?;
+    let mut errors: Vec<String> = lives.iter_mut().flat_map(|life| life.export(&plan).errors).collect();
     let by_worker: Vec<WorkerReport> = lives.iter().map(Life::report).collect();
     let digests: String = by_worker.iter().map(|worker| worker.digest.as_str()).collect();
     let (totals, came_in) = (totals(&lives), came_in(&lives));
     let tasks = task_reports(&mut lives, &jobs, &homes);
     // With the lives go the logs, which then write their last lines.
     let ended_by = lives.into_iter().map(|life| life.ended_by).reduce(graver).unwrap_or(EndedBy::Done);
-    let report = Report::new(tasks, &plan, ended_by, totals, wall, sha256(digests.as_bytes()), &came_in);
+    let digest = sha256(digests.as_bytes());
+    errors.extend(parts.and_then(|parts| parts.join(&plan, &digest, ended_by.name())));
+    let report = Report::new(tasks, &plan, ended_by, totals, wall, digest, &came_in);
     let report = report.of_workers(by_worker);
     if !output.quiet {
         output::result(&report.render(output.format)?)?;
     }
-    Ok(ExitCode::from(report.exit_code()))
+    errors.iter().for_each(|error| output::error(error));
+    Ok(ExitCode::from(report.exit_code().max(u8::from(!errors.is_empty()))))
 }
 
 /// What the workers show each other.
@@ -120,6 +128,12 @@ struct Life<'a> {
 }
 
 impl Life<'_> {
+    /// Completes what was written of it.
+    fn export(&mut self, plan: &Plan) -> Exported {
+        let ended_by = self.ended_by.name();
+        self.session.sched.observer_mut().export(plan, "", ended_by)
+    }
+
     /// What came of it.
     fn report(&self) -> WorkerReport {
         let Totals { spawned, switches, slices, fuel, .. } = self.session.sched.totals();
