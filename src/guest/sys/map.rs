@@ -55,6 +55,14 @@ pub(super) fn protect(start: usize, length: usize) -> io::Result<()> {
     }
 }
 
+/// Whether the kernel, asked to write a byte into this page, finds that it cannot.
+pub(super) fn is_out_of_bounds(start: usize, page: usize) -> bool {
+    let page_itself = ptr::with_exposed_provenance_mut(start);
+    // SAFETY: the kernel writes one byte for one page, into a page of a mapping of `map` that nobody uses; or does not, and says so.
+    let asked = unsafe { libc::mincore(page_itself, page, page_itself.cast()) };
+    asked != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
+}
+
 /// Whether a page has been touched, and is still there.
 pub(super) fn is_resident(start: usize, page: usize) -> bool {
     let mut resident = 0_u8;

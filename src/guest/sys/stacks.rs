@@ -19,7 +19,7 @@
 //! * **Given back.** Beyond [`KEPT`] bytes of free stacks, what a task used of its stack below the top [`WARM`] bytes is given back to the
 //!   system at once, and of the stacks that are free beyond [`MOST_WARM`] everything. Reservations stay until the engine is dropped, with the last of its stacks.
 
-use super::map::{advise, is_resident, map, page_size, protect, unmap};
+use super::map::{advise, is_out_of_bounds, is_resident, map, page_size, protect, unmap};
 use super::{Guard, NoStack, shortage};
 use crate::error::{ErrorKind, Result};
 use std::io;
@@ -232,7 +232,8 @@ fn out_of_stacks(stacks: &Stacks, error: &io::Error) -> String {
 /// What the kernel can do for guards, tried on a page that is thrown away.
 fn probe(page: usize) -> io::Result<Guard> {
     let start = map(page)?;
-    let marked = advise(start, page, MADV_GUARD_INSTALL).is_ok();
+    // Emulators of Linux are known to take any advice for a hint, which they may leave out. A guard has to be one.
+    let marked = advise(start, page, MADV_GUARD_INSTALL).is_ok() && is_out_of_bounds(start, page);
     unmap(start, page);
     Ok(if marked { Guard::Marked } else { Guard::Protected })
 }
@@ -309,6 +310,19 @@ mod tests {
         assert_eq!(zeroed.range().end, top);
         // SAFETY: the stack is held.
         assert_eq!(unsafe { ptr::with_exposed_provenance::<u8>(top - 1).read_volatile() }, 0);
+    }
+
+    #[test]
+    fn a_guard_is_told_from_a_page_that_can_be_written() {
+        let page = page_size();
+        let start = map(3 * page).unwrap();
+        assert!(!is_out_of_bounds(start, page), "it is a page like any other");
+        protect(start + page, page).unwrap();
+        assert!(is_out_of_bounds(start + page, page));
+        // What is only advice is no guard.
+        advise(start + 2 * page, page, libc::MADV_DONTNEED).unwrap();
+        assert!(!is_out_of_bounds(start + 2 * page, page));
+        unmap(start, 3 * page);
     }
 
     #[test]
