@@ -57,9 +57,12 @@ pub(super) fn protect(start: usize, length: usize) -> io::Result<()> {
 
 /// Whether the kernel, asked to write a byte into this page, finds that it cannot.
 pub(super) fn is_out_of_bounds(start: usize, page: usize) -> bool {
-    let page_itself = ptr::with_exposed_provenance_mut(start);
+    // Some page that is there, to ask about.
+    let local = 0_u8;
+    let here = (&raw const local).expose_provenance() / page * page;
     // SAFETY: the kernel writes one byte for one page, into a page of a mapping of `map` that nobody uses; or does not, and says so.
-    let asked = unsafe { libc::mincore(page_itself, page, page_itself.cast()) };
+    let asked =
+        unsafe { libc::mincore(ptr::with_exposed_provenance_mut(here), page, ptr::with_exposed_provenance_mut(start)) };
     asked != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT)
 }
 
