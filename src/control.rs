@@ -22,6 +22,7 @@
 //! a command of an earlier day.
 
 use crate::error::Result;
+use crate::frame::Frame;
 use crate::value::Value;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -52,6 +53,8 @@ pub(crate) enum Command {
         /// The memory.
         export: String,
     },
+    /// The functions on its stack.
+    Stack,
     /// The value of a global.
     Global {
         /// The global.
@@ -77,6 +80,8 @@ pub(crate) enum Answer {
     Size(usize),
     /// The value.
     Value(Value),
+    /// The functions, the innermost first.
+    Stack(Vec<Frame>),
 }
 
 /// One command in, one answer out, and whether there is anybody to answer.

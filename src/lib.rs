@@ -6,6 +6,7 @@ pub mod budget;
 pub mod clock;
 pub mod costs;
 pub mod error;
+pub mod frame;
 mod near;
 pub mod reason;
 mod sync;
@@ -91,4 +92,6 @@ mod docs {
     struct Trace;
     #[doc = include_str!("../docs/workers.md")]
     struct Workers;
+    #[doc = include_str!("../docs/profile.md")]
+    struct Profile;
 }

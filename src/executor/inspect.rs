@@ -1,4 +1,4 @@
-//! What a host does between steps with the memories and globals of a suspended guest: reads and writes them.
+//! What a host does between steps with the memories, globals and stack of a suspended guest: reads and writes them.
 //!
 //! Each of it is one *control poll*: the command goes into the task's mailbox, the future is polled once, and the answer is taken out. A control
 //! poll is no slice. It is not picked by the policy, granted nothing and charged nothing, it moves no clock, and it runs no instruction of the
@@ -7,6 +7,7 @@
 use super::{Executor, Observer};
 use crate::control::{Answer, Command};
 use crate::error::{ErrorKind, Result};
+use crate::frame::Frame;
 use crate::policy::Policy;
 use crate::reason::Control;
 use crate::unit::TaskId;
@@ -71,6 +72,15 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         self.ask(id, Command::SetGlobal { export: export.into(), value })?;
         self.tell(id, &Control::SetGlobal { export: export.into(), value });
         Ok(())
+    }
+
+    /// The functions on the guest's stack, the innermost first: where it was left. There are as many as the engine keeps
+    /// ([`EngineConfig::stack_frames`](crate::EngineConfig::stack_frames)): one, unless set.
+    pub fn stack(&mut self, id: TaskId) -> Result<Vec<Frame>> {
+        match self.ask(id, Command::Stack)? {
+            Answer::Stack(frames) => Ok(frames),
+            _ => Err(ErrorKind::NotStarted(id).into()),
+        }
     }
 
     /// One control poll: one command, one answer.

@@ -27,6 +27,8 @@ pub struct EngineConfig {
     allocation: Allocation,
     /// Where memories come from.
     memories: Memories,
+    /// Functions of a stack that are looked up.
+    stack_frames: NonZeroUsize,
 }
 
 /// Where the memory of instances and their stacks comes from.
@@ -68,6 +70,7 @@ impl Default for EngineConfig {
             metering: true,
             allocation: Allocation::Dense,
             memories: Memories::Reserved,
+            stack_frames: NonZeroUsize::MIN,
         }
     }
 }
@@ -110,6 +113,14 @@ impl EngineConfig {
         self
     }
 
+    /// How many functions of a guest's stack [`Executor::stack`](crate::Executor::stack) gives, the innermost first: 1, unless set. With more, and in a
+    /// build with the feature `dwarf`, it also gives their places in the source where a module carries them, for which that part of a module is kept.
+    #[must_use]
+    pub fn stack_frames(mut self, most: NonZeroUsize) -> EngineConfig {
+        self.stack_frames = most;
+        self
+    }
+
     /// The same in Wasmtime's terms.
     fn to_wasmtime(&self) -> wasmtime::Config {
         let mut config = wasmtime::Config::new();
@@ -121,7 +132,12 @@ impl EngineConfig {
             .max_wasm_stack(self.max_stack)
             .async_stack_size(self.max_stack + HOST_STACK)
             // The innermost frame says where a trap happened; a recursion bomb has 100,000 of them.
-            .wasm_backtrace_max_frames(NonZeroUsize::new(1));
+            .wasm_backtrace_max_frames(Some(self.stack_frames));
+        #[cfg(feature = "dwarf")]
+        config.wasm_backtrace_details(match self.stack_frames {
+            NonZeroUsize::MIN => wasmtime::WasmBacktraceDetails::Disable,
+            _ => wasmtime::WasmBacktraceDetails::Enable,
+        });
         self.set_compiler(&mut config);
         if let Allocation::Pooling { tasks, max_memory } = self.allocation {
             let mut pool = wasmtime::PoolingAllocationConfig::new();

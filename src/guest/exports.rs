@@ -3,6 +3,7 @@
 
 use super::module::{Module, kind};
 use super::signature::{escape, from_wasmtime, to_wasmtime, value_type};
+use super::stack;
 use crate::control::{Answer, Command};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
@@ -35,6 +36,7 @@ impl Exports {
                 self.write_memory(store, export, *offset, bytes)?;
                 Answer::Done
             }
+            Command::Stack => Answer::Stack(stack::frames(&store)),
             Command::MemorySize { export } => Answer::Size(self.memory_size(store, export)?),
             Command::Global { export } => Answer::Value(self.global(store, export)?),
             Command::SetGlobal { export, value } => {

@@ -33,6 +33,7 @@ mod program;
 #[cfg(feature = "host")]
 pub mod sched;
 mod signature;
+mod stack;
 mod sys;
 #[cfg(feature = "wasi")]
 pub mod wasi;

@@ -154,3 +154,8 @@ fn the_page_on_wasi_shows_what_is_printed() {
 fn the_page_on_workers_shows_what_is_printed() {
     assert!(check("docs/workers.md") > 0);
 }
+
+#[test]
+fn the_page_on_profiles_shows_what_is_printed() {
+    assert!(check("docs/profile.md") > 0);
+}

@@ -27,7 +27,6 @@ mod waiting;
 #[cfg(all(feature = "wasi", unix))]
 mod wasi;
 mod workers;
-mod workers_command;
 
 // The binary, and what the documents say of it.
 #[cfg(feature = "cli")]
@@ -49,10 +48,14 @@ mod plan;
 #[cfg(feature = "cli")]
 mod precompiled;
 #[cfg(feature = "cli")]
+mod profile;
+#[cfg(feature = "cli")]
 mod recording;
 #[cfg(feature = "cli")]
 mod traces;
 #[cfg(feature = "cli")]
 mod wasi_programs;
+#[cfg(feature = "cli")]
+mod workers_command;
 #[cfg(feature = "cli")]
 mod world;

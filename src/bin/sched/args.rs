@@ -43,6 +43,7 @@ Examples:
   sched run --fuel 5_000_000 untrusted.wasm   ends as out-of-fuel if it wants more
   sched run --run-time 2s --copies 10 wasm/main.wat
   sched run --workers 2 --copies 1_000 wasm/fib.wat=20
+  sched run --profile fuel.svg --quantum 1_000 program.wasm
   sched run --plan docs/plans/priority.toml --log
   sched run --slice 200us --record run.rec wasm/fib.wat=25 wasm/main.wat
   sched run --replay run.rec                  the same schedule once more
@@ -284,6 +285,25 @@ pub(crate) struct TraceArgs {
     /// Draw the chart in a file, for papers
     #[arg(long, value_name = "FILE.svg", conflicts_with = "workers", help_heading = LOOKING)]
     pub(crate) timeline_svg: Option<String>,
+
+    /// Write where the fuel went, function by function: a flame graph (.svg), for the Firefox Profiler (.json), else folded stacks
+    #[arg(long, value_name = "FILE", conflicts_with = "workers", help_heading = LOOKING)]
+    pub(crate) profile: Option<String>,
+
+    /// The form of the profile, whatever its file is called
+    #[arg(long, value_name = "FORM", value_enum, requires = "profile", help_heading = LOOKING)]
+    pub(crate) profile_format: Option<ProfileFormat>,
+}
+
+/// In which form a profile is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProfileFormat {
+    /// A line a stack, with semicolons between its functions, as flame graph tools take it
+    Folded,
+    /// A flame graph
+    Svg,
+    /// For the Firefox Profiler (profiler.firefox.com)
+    Firefox,
 }
 
 /// The clock of a trace.

@@ -27,6 +27,7 @@ mod modes;
 mod output;
 mod plan;
 mod policy;
+mod profile;
 mod progress;
 mod recording;
 mod report;
@@ -42,6 +43,7 @@ use anyhow::Result;
 use args::{Command, TopArgs, TraceArgs, TraceCommand};
 use fuelsched::{Engine, EngineConfig};
 use plan::Plan;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -101,6 +103,12 @@ fn version(verbose: bool) -> Result<ExitCode> {
 
 /// The engine that compiles and runs the modules, on all cores.
 pub(crate) fn engine(max_stack: usize) -> Result<Engine> {
-    let config = EngineConfig::default().parallel_compilation(true).max_stack(max_stack);
+    engine_with_frames(max_stack, 1)
+}
+
+/// The same, where guests tell of so many functions on their stacks.
+pub(crate) fn engine_with_frames(max_stack: usize, frames: usize) -> Result<Engine> {
+    let frames = NonZeroUsize::new(frames).unwrap_or(NonZeroUsize::MIN);
+    let config = EngineConfig::default().parallel_compilation(true).max_stack(max_stack).stack_frames(frames);
     Ok(Engine::new(&config)?)
 }

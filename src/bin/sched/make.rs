@@ -50,8 +50,8 @@ struct Recipe {
 }
 
 impl Workshop {
-    /// The workshop of a run; `kept` says whether a report will show what tasks print, where the plan says nothing else.
-    pub(crate) fn new(plan: &Plan, jobs: &[Job], groups: &[GroupId], kept: bool) -> Arc<Workshop> {
+    /// The workshop of a run; `kept` says whether a report will show what tasks print, where the plan says nothing else, and `asked` whether tasks can be asked where they are.
+    pub(crate) fn new(plan: &Plan, jobs: &[Job], groups: &[GroupId], kept: bool, asked: bool) -> Arc<Workshop> {
         let around = Surroundings::new(plan, kept);
         let mut recipes = BTreeMap::new();
         for job in jobs {
@@ -68,7 +68,7 @@ impl Workshop {
                 name: task.name.clone(),
                 module: job.module.clone(),
                 plan: task.clone(),
-                dress: Dress::of(task, job.task, plan, groups),
+                dress: Dress::of(task, job.task, plan, groups, asked),
             };
             recipes.insert(job.task, recipe);
         }
@@ -197,11 +197,13 @@ struct Dress {
     start: u64,
     /// What the policy is told.
     params: Vec<Param>,
+    /// Whether it can be asked where it is.
+    asked: bool,
 }
 
 impl Dress {
     /// What a plan says of a task.
-    fn of(task: &TaskPlan, position: usize, plan: &Plan, groups: &[GroupId]) -> Dress {
+    fn of(task: &TaskPlan, position: usize, plan: &Plan, groups: &[GroupId], asked: bool) -> Dress {
         let partition = plan.frames.is_some().then(|| Param::Partition(u32::try_from(position).unwrap_or(u32::MAX)));
         let params = [
             task.quantum.map(|n| Param::Quantum(Fuel(n))),
@@ -218,6 +220,7 @@ impl Dress {
             group: task.group.map(|group| groups[group]),
             start: task.start,
             params: params.into_iter().flatten().collect(),
+            asked,
         }
     }
 
@@ -225,6 +228,9 @@ impl Dress {
     fn wear(&self, label: u64, task: Task) -> Task {
         let mut task =
             self.params.iter().fold(task.label(label).start_at(Fuel(self.start)), |task, param| task.param(*param));
+        if self.asked {
+            task = task.inspectable();
+        }
         if let Some(fuel) = self.budget {
             task = task.budget(Fuel(fuel));
         }

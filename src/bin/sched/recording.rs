@@ -1,15 +1,15 @@
 //! `--record` and `--replay`: a recording begins with the plan that was run, so that a file is all that a replay needs, beside the modules.
 
 use crate::args::{Format, RunArgs};
-use crate::engine;
 use crate::job::{self, Job};
 use crate::make::{Maker, Workshop};
 use crate::output;
 use crate::plan::Plan;
+use crate::profile::Profile;
 use crate::progress::{Limits, Running};
 use crate::report::{EndedBy, Report, TaskReport};
-use crate::run::{Watch, catch_interrupt, clock, engine_name, tap};
-use crate::trace::Exported;
+use crate::run::{Watch, catch_interrupt, clock, engine_for, engine_name, sample, tap};
+use crate::trace::{Exported, TaskNames};
 use anyhow::{Context, Result, bail, ensure};
 use fuelsched::replay::Verdict;
 use fuelsched::trace::Ended;
@@ -58,13 +58,14 @@ pub(crate) fn replay(path: &str, args: &RunArgs) -> Result<ExitCode> {
     note_difference("by", &recorded_by, &engine_name());
     note_difference("on", &architecture, std::env::consts::ARCH);
     let hashes: Vec<_> = plan.modules.iter().map(|module| module.sha256.clone()).collect();
-    let jobs = job::load(&engine(plan.max_stack)?, &mut plan)?;
+    let jobs = job::load(&engine_for(&plan, &args.traces)?, &mut plan)?;
     look_at_modules(&plan, &jobs, &hashes)?;
 
     let mut watch = Watch::new(&plan, &jobs, &plan.policy, output, &interrupted, None);
-    let mut tasks = Tasks::new(&plan, &jobs, output.format == Format::Json);
+    let mut tasks = Tasks::new(&plan, &jobs, output.format == Format::Json, args.traces.profile.is_some());
     let shop = tasks.shop.clone();
     watch.events = tap(&args.traces, &plan, output)?;
+    watch.profile = Profile::new(&args.traces, TaskNames::new(job::names(&plan)))?;
     watch.ask(&shop);
     let mut replay = Replay::observed(recording, |label, index| tasks.make(label, index), watch).clock(clock(&plan));
     let began = Instant::now();
@@ -147,9 +148,9 @@ struct Tasks {
 
 impl Tasks {
     /// The makers of all jobs. Groups get the ids that they had: they are made in the same order.
-    fn new(plan: &Plan, jobs: &[Job], kept: bool) -> Tasks {
+    fn new(plan: &Plan, jobs: &[Job], kept: bool, asked: bool) -> Tasks {
         let groups: Vec<GroupId> = (0..plan.groups.len()).map(|index| GroupId::new(index as u32, 0)).collect();
-        let shop = Workshop::new(plan, jobs, &groups, kept);
+        let shop = Workshop::new(plan, jobs, &groups, kept, asked);
         let maker = |(label, job)| shop.maker(label, job).ok();
         Tasks { makers: jobs.iter().enumerate().map(maker).collect(), shop }
     }
@@ -180,7 +181,7 @@ fn run_to_the_end<F: FnMut(u64, u64) -> fuelsched::Result<Task>>(
     loop {
         for _ in 0..ENTRIES {
             match replay.step() {
-                Ok(None) => {}
+                Ok(None) => sample(replay.executor_mut(), |(_, watch)| watch),
                 Ok(Some(Verdict::Diverged(divergence))) => return EndedBy::Divergence(describe(&divergence, jobs)),
                 Ok(Some(_)) => return EndedBy::Replay,
                 Err(error) => {

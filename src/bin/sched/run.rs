@@ -1,7 +1,7 @@
 //! One run of a plan: spawns the tasks, steps until the end, a limit or Ctrl-C, and reports.
 
 use crate::args::{Format, OutputArgs, TraceArgs};
-use crate::engine;
+use crate::engine_with_frames;
 use crate::health::{Lives, Shutdown};
 use crate::inspect;
 use crate::job::{self, Job, Refusal};
@@ -10,6 +10,7 @@ use crate::make::Workshop;
 use crate::output;
 use crate::plan::{GroupPlan, Plan, Replenish, TaskPlan};
 use crate::policy::PolicySpec;
+use crate::profile::{self, Profile};
 use crate::progress::{Limits, Running};
 use crate::recording;
 use crate::report::{EndedBy, INTERRUPTED, Report, TaskReport};
@@ -18,7 +19,7 @@ use fuelsched::guest::WASMTIME_VERSION;
 use fuelsched::policy::Timed;
 use fuelsched::reason::{Action, BlockedOn, Control, Incident, Message, PickReason, ReadyReason, WokenBy};
 use fuelsched::trace::{Digest, Ended, Events, GroupControl, Observer, Recorder, Slice, Spawned, Summary};
-use fuelsched::{Budget, Clock, Executor, Fuel, Group, GroupId, Policy, RunEnd, TaskId, workers};
+use fuelsched::{Budget, Clock, Engine, Executor, Fuel, Group, GroupId, Policy, RunEnd, TaskId, workers};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::collections::BTreeMap;
@@ -70,6 +71,8 @@ pub(crate) struct Watch {
     record: Option<Recorder<File>>,
     /// For `--trace` and `--timeline`.
     pub(crate) events: Option<Events<Exports>>,
+    /// For `--profile`.
+    pub(crate) profile: Option<Profile>,
     /// Whether anything came in to a task from outside.
     came_in: bool,
 }
@@ -88,6 +91,7 @@ impl Observer for Watch {
     fn spawned(&mut self, task: &Spawned) {
         self.log.spawned(task);
         self.events.spawned(task);
+        self.profile.spawned(task);
         self.summary.spawned(task);
         self.record.spawned(task);
     }
@@ -144,6 +148,7 @@ impl Observer for Watch {
     fn slice(&mut self, slice: &Slice) {
         self.timing.slice(slice);
         self.events.slice(slice);
+        self.profile.slice(slice);
         self.digest.slice(slice);
         self.summary.slice(slice);
         self.record.slice(slice);
@@ -184,6 +189,7 @@ impl Watch {
             summary: Summary::new(),
             record: None,
             events: None,
+            profile: None,
             came_in: false,
         }
     }
@@ -193,14 +199,18 @@ impl Watch {
         if let Some(events) = &mut self.events {
             events.sink_mut().ask(shop);
         }
+        if let Some(profile) = &mut self.profile {
+            profile.names_mut().ask(shop);
+        }
     }
 
     /// Completes what was written, once all tasks have ended.
     pub(crate) fn export(&mut self, plan: &Plan, digest: &str, ended_by: &str) -> Exported {
-        let Some(events) = self.events.take() else {
-            return Exported::default();
-        };
-        events.finish().0.finish(&trace::about(plan, digest, ended_by))
+        let about = trace::about(plan, digest, ended_by);
+        let events = self.events.take().map(|events| events.finish().0.finish(&about));
+        let mut exported = events.unwrap_or_default();
+        exported.errors.extend(self.profile.take().and_then(Profile::finish));
+        exported
     }
 
     /// Nanoseconds that the task in this slot ran, if they were measured.
@@ -213,6 +223,24 @@ impl Watch {
         let fare = self.summary.tasks().get(usize::try_from(ended.spawn_index).ok()?)?;
         fare.deadline_misses()
     }
+}
+
+/// The engine for a plan, whose guests tell where they are if they are to be profiled.
+pub(crate) fn engine_for(plan: &Plan, traces: &TraceArgs) -> anyhow::Result<Engine> {
+    engine_with_frames(plan.max_stack, if traces.profile.is_some() { profile::MOST_FRAMES } else { 1 })
+}
+
+/// Asks a task for its stack, and adds its last slice to the profile, if there is one.
+pub(crate) fn sample<P: Policy, O: Observer>(sched: &mut Executor<P, O>, watch: impl Fn(&mut O) -> &mut Watch) {
+    let profile = |sched: &mut Executor<P, O>| watch(sched.observer_mut()).profile.take();
+    let Some(mut taking) = profile(sched) else {
+        return;
+    };
+    if let Some(taken) = taking.take() {
+        let stack = taken.id().map(|id| sched.stack(id));
+        taking.add(&taken, stack);
+    }
+    watch(sched.observer_mut()).profile = Some(taking);
 }
 
 /// What these options ask for. The files are there before anything runs.
@@ -277,6 +305,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) record: Option<Recorder<File>>,
     /// What is written of it, to be looked at.
     pub(crate) events: Option<Events<Exports>>,
+    /// Where its fuel goes.
+    pub(crate) profile: Option<Profile>,
     /// Which part of the run it is, if it is not all of it.
     pub(crate) share: Option<Share<'a>>,
 }
@@ -305,11 +335,12 @@ pub(crate) fn run(
     traces: &TraceArgs,
 ) -> anyhow::Result<ExitCode> {
     let interrupted = catch_interrupt()?;
-    let jobs = job::load(&engine(plan.max_stack)?, &mut plan)?;
+    let jobs = job::load(&engine_for(&plan, traces)?, &mut plan)?;
     inspect::warn_of_small_quanta(&plan, &jobs);
     let events = tap(traces, &plan, output)?;
     let recorder = record.map(|path| recording::create(path, &plan)).transpose()?;
-    let extras = Extras { record: recorder, events, share: None };
+    let profile = Profile::new(traces, TaskNames::new(job::names(&plan)))?;
+    let extras = Extras { record: recorder, events, profile, share: None };
     let mut session = Session::new(&plan, &jobs, &plan.policy, output, &interrupted, extras)?;
     if !can_run(&session.spawned) {
         return Ok(ExitCode::from(2));
@@ -346,18 +377,19 @@ impl<'a> Session<'a> {
         interrupt: &Arc<AtomicBool>,
         extras: Extras<'_>,
     ) -> anyhow::Result<Session<'a>> {
-        let Extras { record, events, share } = extras;
+        let Extras { record, events, profile, share } = extras;
         let clock = clock(plan);
         let made = policy.build(plan, &clock).map_err(anyhow::Error::msg)?;
         let made = match plan.slice_ns.map(Duration::from_nanos) {
             Some(time) => Box::new(Timed::new(made, time, clock.clone())),
             None => made,
         };
-        let watch = Watch { record, events, ..Watch::new(plan, jobs, policy, output, interrupt, share) };
+        let asked = profile.is_some();
+        let watch = Watch { record, events, profile, ..Watch::new(plan, jobs, policy, output, interrupt, share) };
         let mut sched = Executor::builder().policy(made).observer(watch).clock(clock.clone()).build();
         let groups: Vec<GroupId> = plan.groups.iter().map(|group| sched.add_group(as_group(group))).collect();
         let mut lives = Lives::new(plan, policy);
-        let shop = Workshop::new(plan, jobs, &groups, output.format == Format::Json && !output.quiet);
+        let shop = Workshop::new(plan, jobs, &groups, output.format == Format::Json && !output.quiet, asked);
         sched.observer_mut().ask(&shop);
         let mut one = |(label, job): (usize, &Job)| {
             let task = &plan.tasks[job.task];
@@ -487,10 +519,13 @@ impl Session<'_> {
     pub(crate) fn run_to_the_end(&mut self, interrupted: &AtomicBool, progress: &mut impl Progress) -> EndedBy {
         // Polls between two looks at the flag: a millisecond or a few, unless one slice is longer than that.
         let polls = (20_000_000 / self.plan.quantum).clamp(1, 10_000);
+        let sampled = self.sched.observer().profile.is_some();
+        let mut since = 0;
         let time = self.plan.run_time_ns.map(Duration::from_nanos);
         let deadline = time.and_then(|time| Instant::now().checked_add(time));
         loop {
-            let mut budget = Budget::polls(polls);
+            // One poll at a time where each is looked at.
+            let mut budget = Budget::polls(if sampled { 1 } else { polls });
             if let Some(fuel) = self.fuel_left {
                 budget = budget.or_fuel(fuel.0);
             }
@@ -499,6 +534,11 @@ impl Session<'_> {
             }
             let (ran, shutdown) = self.lives.run_for(&mut self.sched, budget);
             self.fuel_left = self.fuel_left.map(|left| left.minus(ran.fuel));
+            if sampled {
+                sample(&mut self.sched, |watch| watch);
+            }
+            since = if since < polls { since + 1 } else { 0 };
+            let look = !sampled || since == 0;
             if let Some(shutdown) = shutdown {
                 return EndedBy::Shutdown(self.name_of(&shutdown));
             } else if self.sched.live() == 0 || self.nobody_will_run(ran.why, deadline) {
@@ -509,7 +549,7 @@ impl Session<'_> {
                 return EndedBy::RunFuel;
             } else if deadline.is_some_and(|at| Instant::now() >= at) {
                 return EndedBy::RunTime;
-            } else if !progress.goes_on(self.sched.live(), self.sched.totals().fuel) {
+            } else if look && !progress.goes_on(self.sched.live(), self.sched.totals().fuel) {
                 return EndedBy::Halted;
             }
         }

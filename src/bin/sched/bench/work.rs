@@ -148,7 +148,7 @@ fn begin_under<O: Observer>(
 ) -> Result<Begun<O>> {
     let mut sched = Executor::builder().policy(policy).observer(observer).clock(clock).build();
     let groups: Vec<GroupId> = plan.groups.iter().map(|group| sched.add_group(as_group(group))).collect();
-    let shop = Workshop::new(plan, jobs, &groups, false);
+    let shop = Workshop::new(plan, jobs, &groups, false, false);
     let began = Instant::now();
     for (label, job) in jobs.iter().enumerate().filter(|(_, job)| !plan.tasks[job.task].on_spawn) {
         if chosen(label) {

@@ -54,8 +54,13 @@ impl TaskNames {
         TaskNames { jobs, shop: None }
     }
 
+    /// Asks this workshop for the names of tasks that tasks spawn.
+    pub(crate) fn ask(&mut self, shop: &Arc<Workshop>) {
+        self.shop = Some(shop.clone());
+    }
+
     /// The name of a task.
-    fn name(&self, label: u64, task: u64) -> String {
+    pub(crate) fn name(&self, label: u64, task: u64) -> String {
         let job = usize::try_from(label).ok().and_then(|label| self.jobs.get(label));
         let spawned = || self.shop.as_ref()?.spawned_name(label);
         job.cloned().or_else(spawned).unwrap_or_else(|| format!("task {task}"))
@@ -163,7 +168,7 @@ impl Exports {
 
     /// Asks this workshop for the names of tasks that tasks spawn.
     pub(crate) fn ask(&mut self, shop: &Arc<Workshop>) {
-        self.tasks.shop = Some(shop.clone());
+        self.tasks.ask(shop);
     }
 
     /// The run is over: files are completed, with what there is to say about all of it.
