@@ -52,6 +52,8 @@ mod profile;
 #[cfg(feature = "cli")]
 mod recording;
 #[cfg(feature = "cli")]
+mod step;
+#[cfg(feature = "cli")]
 mod traces;
 #[cfg(feature = "cli")]
 mod wasi_programs;

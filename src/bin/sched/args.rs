@@ -73,6 +73,20 @@ Examples:
 Exit codes: 0 compared; 1 not every policy took every task, or a module could not be loaded; 2 the
 command line or the plan is wrong, and nothing ran; 130 interrupted.";
 
+/// The examples of `sched step`, and its exit codes.
+const STEP_EXAMPLES: &str = "\
+On the screen a space makes one poll, b goes back by one, ? shows all that can be typed. Time goes by
+fuel and random numbers by a seed, so that a run is the same every time; tasks can be looked into,
+which makes a switch take longer and changes nothing else (docs/step.md).
+
+Examples:
+  sched step wasm/fib.wat=20 wasm/main.wat
+  sched step --plan docs/plans/channels.toml
+  echo 'until trap; stack 0' | tr ';' '\\n' | sched step --script - wasm/unreachable.wat
+
+Exit codes: 0 all was done; 1 a line of the script could not be; 2 the command line or the plan is
+wrong, and nothing ran.";
+
 /// The examples of `sched bench`, and its exit codes.
 const BENCH_EXAMPLES: &str = "\
 With --density all tasks are spawned and run to their first suspension, then preempted ten times
@@ -161,6 +175,11 @@ fn compare_help() -> String {
     format!("{TASK_HELP}\n{}\n{COMPARE_EXAMPLES}", policy::help())
 }
 
+/// What stands below `sched step --help`.
+fn step_help() -> String {
+    format!("{TASK_HELP}\n{}\n{STEP_EXAMPLES}", policy::help())
+}
+
 /// What stands below `sched bench --help`.
 fn bench_help() -> String {
     format!("{TASK_HELP}\n{}\n{BENCH_EXAMPLES}", policy::help())
@@ -222,6 +241,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Run the same tasks many times, and measure
     Bench(Box<BenchArgs>),
+    /// Run tasks one poll at a time, forwards and back, and look at all of it
+    Step(Box<StepArgs>),
     /// Show what is in a recording, without running anything
     Trace(TraceFileArgs),
 }
@@ -390,6 +411,23 @@ pub(crate) struct CompareArgs {
     /// A table, or one JSON object
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
+}
+
+/// `sched step`.
+#[derive(Debug, Args)]
+#[command(after_help = step_help(), max_term_width = 100)]
+pub(crate) struct StepArgs {
+    /// What to run.
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+
+    /// Who runs next, and its parameters, as listed below [default: round-robin]
+    #[arg(long, value_name = "NAME[:KEY=VALUE]...", value_parser = PolicySpec::parse)]
+    policy: Option<PolicySpec>,
+
+    /// Take commands from a file, or from standard input (-), and print what each shows; help is a command
+    #[arg(long, value_name = "FILE")]
+    pub(crate) script: Option<String>,
 }
 
 /// `sched compile`.
@@ -678,6 +716,17 @@ impl BenchArgs {
     /// Stack that a guest may use, with --density: less than usual, because page tables are smaller then.
     pub(crate) fn dense_stack(&self) -> usize {
         self.work.max_stack.unwrap_or(64 << 10)
+    }
+}
+
+impl StepArgs {
+    /// What is to be run.
+    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
+        let mut plan = self.work.plan()?;
+        if let Some(policy) = &self.policy {
+            plan.policy = policy.clone().over(&plan.policy);
+        }
+        Ok(plan)
     }
 }
 

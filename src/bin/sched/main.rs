@@ -6,6 +6,7 @@
 //!                ├─► compile (modules to machine code, in files)
 //!                ├─► trace (what is in recordings; also what a run writes of itself)
 //!                ├─► inspect (what a module is, without running it)
+//!                ├─► step (a run poll by poll, forwards and back)
 //!                └─► density (so many modules suspended at once)
 //! ```
 //!
@@ -32,6 +33,7 @@ mod progress;
 mod recording;
 mod report;
 mod run;
+mod step;
 mod trace;
 #[path = "../../guest/sys/trusted.rs"]
 mod trusted;
@@ -77,6 +79,7 @@ fn dispatch(args: TopArgs) -> Result<ExitCode> {
             None => trace::trace(&args),
         },
         Some(Command::Inspect(args)) => inspect::inspect(&args),
+        Some(Command::Step(args)) => step::step(&args),
         Some(Command::Bench(args)) => match args.density {
             Some(tasks) => density::run(tasks, &args),
             None => bench::run(&args),

@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use fuelsched::Fuel;
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use terminal_size::{Width, terminal_size};
 
 /// How wide a table may be where there is no terminal to ask.
@@ -36,8 +37,19 @@ pub(crate) fn error(message: &str) {
     note(&format!("error: {message}"));
 }
 
+/// Whether nothing is to be said beside the result.
+static HUSHED: AtomicBool = AtomicBool::new(false);
+
+/// Says nothing beside the result from now on, or does again: while the terminal is a screen, a line would only disturb it.
+pub(crate) fn hush(hushed: bool) {
+    HUSHED.store(hushed, Ordering::Relaxed);
+}
+
 /// Says something beside the result. If nobody can hear it, so be it.
 pub(crate) fn note(line: &str) {
+    if HUSHED.load(Ordering::Relaxed) {
+        return;
+    }
     let _ = writeln!(io::stderr().lock(), "{}", clean(line));
 }
 

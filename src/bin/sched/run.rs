@@ -14,7 +14,10 @@ use crate::profile::{self, Profile};
 use crate::progress::{Limits, Running};
 use crate::recording;
 use crate::report::{EndedBy, INTERRUPTED, Report, TaskReport};
+use crate::step::Seen;
 use crate::trace::{self, Exported, Exports, TaskNames};
+use crate::world::Printed;
+use fuelsched::channel::Channels;
 use fuelsched::guest::WASMTIME_VERSION;
 use fuelsched::policy::Timed;
 use fuelsched::reason::{Action, BlockedOn, Control, Incident, Message, PickReason, ReadyReason, WokenBy};
@@ -73,6 +76,8 @@ pub(crate) struct Watch {
     pub(crate) events: Option<Events<Exports>>,
     /// For `--profile`.
     pub(crate) profile: Option<Profile>,
+    /// For `sched step`.
+    pub(crate) seen: Option<Seen>,
     /// Whether anything came in to a task from outside.
     came_in: bool,
 }
@@ -92,6 +97,7 @@ impl Observer for Watch {
         self.log.spawned(task);
         self.events.spawned(task);
         self.profile.spawned(task);
+        self.seen.spawned(task);
         self.summary.spawned(task);
         self.record.spawned(task);
     }
@@ -111,6 +117,7 @@ impl Observer for Watch {
         self.summary.idle(from, until);
         self.record.idle(from, until);
         self.events.idle(from, until);
+        self.seen.idle(from, until);
     }
 
     fn follows_messages(&self) -> bool {
@@ -129,19 +136,23 @@ impl Observer for Watch {
 
     fn woken(&mut self, id: TaskId, by: WokenBy) {
         self.events.woken(id, by);
+        self.seen.woken(id, by);
     }
 
     fn ready(&mut self, id: TaskId, why: ReadyReason, now: Fuel) {
         self.events.ready(id, why, now);
+        self.seen.ready(id, why, now);
     }
 
     fn blocked(&mut self, id: TaskId, on: &BlockedOn) {
         self.events.blocked(id, on);
+        self.seen.blocked(id, on);
     }
 
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {
         self.log.picked(id, grant, why);
         self.events.picked(id, grant, why);
+        self.seen.picked(id, grant, why);
         self.timing.picked(id, grant, why);
     }
 
@@ -149,6 +160,7 @@ impl Observer for Watch {
         self.timing.slice(slice);
         self.events.slice(slice);
         self.profile.slice(slice);
+        self.seen.slice(slice);
         self.digest.slice(slice);
         self.summary.slice(slice);
         self.record.slice(slice);
@@ -160,6 +172,7 @@ impl Observer for Watch {
         self.summary.ended(task);
         self.record.ended(task);
         self.events.ended(task);
+        self.seen.ended(task);
         self.log.ended(task);
     }
 }
@@ -190,6 +203,7 @@ impl Watch {
             record: None,
             events: None,
             profile: None,
+            seen: None,
             came_in: false,
         }
     }
@@ -307,6 +321,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) events: Option<Events<Exports>>,
     /// Where its fuel goes.
     pub(crate) profile: Option<Profile>,
+    /// What is seen of it, poll by poll.
+    pub(crate) seen: Option<Seen>,
     /// Which part of the run it is, if it is not all of it.
     pub(crate) share: Option<Share<'a>>,
 }
@@ -340,7 +356,7 @@ pub(crate) fn run(
     let events = tap(traces, &plan, output)?;
     let recorder = record.map(|path| recording::create(path, &plan)).transpose()?;
     let profile = Profile::new(traces, TaskNames::new(job::names(&plan)))?;
-    let extras = Extras { record: recorder, events, profile, share: None };
+    let extras = Extras { record: recorder, events, profile, ..Extras::default() };
     let mut session = Session::new(&plan, &jobs, &plan.policy, output, &interrupted, extras)?;
     if !can_run(&session.spawned) {
         return Ok(ExitCode::from(2));
@@ -377,15 +393,15 @@ impl<'a> Session<'a> {
         interrupt: &Arc<AtomicBool>,
         extras: Extras<'_>,
     ) -> anyhow::Result<Session<'a>> {
-        let Extras { record, events, profile, share } = extras;
+        let Extras { record, events, profile, seen, share } = extras;
         let clock = clock(plan);
         let made = policy.build(plan, &clock).map_err(anyhow::Error::msg)?;
         let made = match plan.slice_ns.map(Duration::from_nanos) {
             Some(time) => Box::new(Timed::new(made, time, clock.clone())),
             None => made,
         };
-        let asked = profile.is_some();
-        let watch = Watch { record, events, profile, ..Watch::new(plan, jobs, policy, output, interrupt, share) };
+        let asked = profile.is_some() || seen.is_some();
+        let watch = Watch { record, events, profile, seen, ..Watch::new(plan, jobs, policy, output, interrupt, share) };
         let mut sched = Executor::builder().policy(made).observer(watch).clock(clock.clone()).build();
         let groups: Vec<GroupId> = plan.groups.iter().map(|group| sched.add_group(as_group(group))).collect();
         let mut lives = Lives::new(plan, policy);
@@ -553,6 +569,37 @@ impl Session<'_> {
                 return EndedBy::Halted;
             }
         }
+    }
+
+    /// Makes one poll: says whether there was one, and why there will be no other, if so.
+    pub(crate) fn one_poll(&mut self, interrupted: &AtomicBool) -> (bool, Option<EndedBy>) {
+        loop {
+            let (ran, shutdown) = self.lives.run_for(&mut self.sched, Budget::polls(1));
+            if let Some(shutdown) = shutdown {
+                return (ran.polls > 0, Some(EndedBy::Shutdown(self.name_of(&shutdown))));
+            } else if ran.polls > 0 {
+                return (true, None);
+            } else if self.sched.live() == 0 || self.nobody_will_run(ran.why, None) {
+                return (false, Some(EndedBy::Done));
+            } else if interrupted.load(Ordering::Relaxed) {
+                return (false, Some(EndedBy::Interrupt));
+            }
+        }
+    }
+
+    /// The channels of its tasks.
+    pub(crate) fn channels(&self) -> &Channels {
+        self.shop.around.channels()
+    }
+
+    /// What the task of this label has printed, if that is kept.
+    pub(crate) fn printed(&self, label: u64) -> Option<Printed> {
+        self.shop.around.printed(label)
+    }
+
+    /// The name of a task that another has spawned.
+    pub(crate) fn spawned_name(&self, label: u64) -> Option<String> {
+        self.shop.spawned_name(label)
     }
 
     /// What shows how far it came; nothing where something else would be among it.

@@ -175,6 +175,11 @@ impl Surroundings {
         }
     }
 
+    /// The channels that all tasks share.
+    pub(crate) fn channels(&self) -> &Channels {
+        &self.channels
+    }
+
     /// What the task of this label has printed, if that was kept.
     pub(crate) fn printed(&self, label: u64) -> Option<Printed> {
         let printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);

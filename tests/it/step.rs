@@ -1,0 +1,191 @@
+//! `sched step`, by scripts: what each command shows, and that the way back leads to where one was.
+
+use crate::cli::{Run, command, file, sched};
+use std::io::Write as _;
+use std::process::Stdio;
+
+/// What a script prints with these words.
+fn script(commands: &str, words: &[&str]) -> Run {
+    let mut child = command()
+        .args([&["step", "--script", "-"], words].concat())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    child.stdin.take().expect("piped").write_all(commands.as_bytes()).expect("it reads");
+    Run::from(child.wait_with_output().expect("it ends"))
+}
+
+/// The same, one line after the other, and all of it was done.
+fn done(commands: &[&str], words: &[&str]) -> String {
+    let run = script(&commands.join("\n"), words);
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "{}", run.out);
+    run.out
+}
+
+/// Two tasks and a small quantum.
+const TWO: [&str; 4] = ["--quantum", "100", "wasm/fib.wat=8", "wasm/main.wat"];
+
+#[test]
+fn a_script_shows_what_each_command_comes_to() {
+    let shown = done(&["step", "step 3", "tasks", "ready", "policy", "stack fib", "until fuel 600", "ledger"], &TWO);
+    let expected = "\
+> step
+1 poll, clock 105, 2 live
+fib, its slice 1: picked for turn
+granted 100, used 105, 5 more than that; then preempted
+> step 3
+4 polls, clock 406, 2 live
+main, its slice 2: picked for turn
+granted 95, used 96, 1 more than that; then preempted
+> tasks
+ #   task   state   fuel
+─────────────────────────
+ 0   fib    ready    205
+ 1   main   ready    201
+> ready
+next: fib, main; then: nobody
+> policy
+round-robin, quantum 100
+fib: quantum 100, balance -5
+main: quantum 100, balance -1
+> stack fib
+fib at 0x22
+fib at 0x32
+fib at 0x32
+fib at 0x32
+fib at 0x39
+fib at 0x32
+fib at 0x32
+> until fuel 600
+6 polls, clock 610, 2 live
+main, its slice 3: picked for turn
+granted 99, used 104, 5 more than that; then preempted
+> ledger
+ task   fuel   slices   preempted   yielded   blocked   overshoot
+──────────────────────────────────────────────────────────────────
+ fib     305        3           3         0         0           5
+ main    305        3           3         0         0           5
+";
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn the_way_back_leads_to_where_one_was() {
+    let there = |commands: &[&str]| {
+        let all = done(&[commands, &["tasks", "policy", "ledger", "last", "stack 0"]].concat(), &TWO);
+        all[all.find("> tasks").unwrap()..].to_string()
+    };
+    for polls in [1, 2, 3, 7] {
+        let forwards = there(&[&format!("step {polls}")]);
+        assert_eq!(there(&[&format!("step {}", polls + 4), "back 4"]), forwards, "{polls}");
+        assert_eq!(there(&[&format!("step {}", polls + 2), "back", "back"]), forwards, "{polls}");
+    }
+    // What was changed on the way there is changed again, and what came later is not.
+    let changed = there(&["step 2", "set fib quantum 30", "step 4"]);
+    assert_eq!(there(&["step 2", "set fib quantum 30", "step 6", "kill main", "step 2", "back 4"]), changed);
+    assert_ne!(there(&["step 6"]), changed);
+}
+
+#[test]
+fn going_on_from_the_middle_ends_as_a_run_does() {
+    let all = |commands: &[&str]| done(&[commands, &["until end", "ledger"]].concat(), &TWO);
+    let ledger = |text: &str| text[text.find("> ledger").unwrap()..].to_string();
+    let straight = all(&[]);
+    assert!(straight.contains("task 1: returned 10000\nall tasks have ended"), "{straight}");
+    assert_eq!(ledger(&all(&["step 9", "back 5", "step 2", "back", "tasks"])), ledger(&straight));
+}
+
+#[test]
+fn tasks_can_be_steered() {
+    let paused =
+        done(&["suspend fib", "step 2", "resume fib", "until task fib", "kill main", "until end", "tasks"], &TWO);
+    assert!(paused.contains("> step 2\n2 polls, clock 201, 2 live\nmain, its slice 2"), "{paused}");
+    assert!(paused.contains("> until task fib\n3 polls") && paused.contains(" 1   main   killed"), "{paused}");
+    let switched = done(&["step", "until switch", "last"], &["--copies", "3", "wasm/fib.wat=5", "--quantum", "50"]);
+    assert!(switched.contains("> until switch\n2 polls, clock 116, 3 live\nfib[1], its slice 1"), "{switched}");
+    let trapped = done(&["until trap", "tasks"], &["wasm/main.wat", "wasm/unreachable.wat"]);
+    assert!(trapped.contains("trapped"), "{trapped}");
+}
+
+#[test]
+fn memories_and_globals_can_be_seen_and_set() {
+    let module = file(
+        "looked-into.wat",
+        r#"(module (memory (export "memory") 1) (data (i32.const 0) "hello, world") (global (export "g") (mut i32) (i32.const 7))
+            (func (export "main") (result i32)
+                (loop (br_if 0 (i32.eq (i32.load8_u (i32.const 0)) (i32.const 104)))) (i32.load (i32.const 16))))"#,
+    );
+    let words = ["--quantum", "100", module.as_str()];
+    let commands = [
+        "step 2",
+        "memory 0 0 20",
+        "global 0 g",
+        "setglobal 0 g i32 -1",
+        "global 0 g",
+        "poke 0 16 2a",
+        "poke 0 0 48",
+        "memory 0 0x10 1",
+        "until end",
+    ];
+    let shown = done(&commands, &words);
+    assert!(
+        shown.contains(
+            "00000000  68 65 6c 6c 6f 2c 20 77 6f 72 6c 64 00 00 00 00  hello, world....\n00000010  00 00 00 00"
+        ),
+        "{shown}"
+    );
+    assert!(shown.contains("g = 7 (i32)") && shown.contains("g = -1 (i32)"), "{shown}");
+    assert!(shown.contains("00000010  2a ") && shown.contains("returned 42"), "{shown}");
+    // On the way back it is written again, and further back it was not yet.
+    let back = done(&[&commands[..8], &["step", "back", "memory 0 16 1", "back", "memory 0 16 1"]].concat(), &words);
+    assert!(back.contains("> back\n2 polls") && back.contains("00000010  2a "), "{back}");
+    assert!(back.ends_with("  .\n") && back.contains("> back\n1 poll, "), "{back}");
+}
+
+#[test]
+fn a_channel_can_be_fed_and_output_is_kept() {
+    let words = ["--quantum", "1000", "wasm/consumer.wat=4"];
+    let fed = done(&["until end", "send numbers abcd", "until end", "close numbers", "until end"], &words);
+    assert!(fed.contains("to receive from channel 'numbers'") || fed.contains("deadlocked"), "{fed}");
+    let printed = done(&["until end", "output hello"], &["wasm/wasi/hello.wasm", "--", "you"]);
+    assert!(printed.contains("> output hello\nhello, world\nargv[0] = hello.wasm\nargv[1] = you\n"), "{printed}");
+}
+
+#[test]
+fn a_mistake_in_a_script_is_said_and_the_rest_is_done() {
+    let run = script("step\nfly\nkill nobody\nstack main\nback 5\nback\ntasks\nquit\nstep", &TWO);
+    assert_eq!(run.code, 1);
+    for part in [
+        "> fly\nerror: there is no command 'fly'; help lists all\n",
+        "error: there is no task 'nobody'; there are fib, main\n",
+        "> stack main\nerror: ",
+        "> back 5\n0 polls, clock 0, 2 live\nnothing has run yet\n",
+        "> back\nerror: nothing has run yet, so there is no way back\n",
+    ] {
+        assert!(run.out.contains(part), "{part}: {}", run.out);
+    }
+    assert!(!run.out.contains("> quit"), "that is all");
+}
+
+#[test]
+fn what_came_from_outside_is_in_the_way_of_going_back() {
+    let folder = std::env::temp_dir().display().to_string();
+    let run = script("step\nback", &["wasm/wasi/hello.wasm", "--dir", &format!("{folder}::/")]);
+    assert_eq!(run.code, 1);
+    assert!(run.out.contains("error: there is no way back: tasks had the use of folders"), "{}", run.out);
+}
+
+#[test]
+fn mistakes_are_said_before_anything_runs() {
+    let no_terminal = sched(&["step", "wasm/main.wat"]);
+    assert_eq!((no_terminal.code, no_terminal.out.as_str()), (2, ""));
+    assert!(no_terminal.err.contains("there is no terminal to show it on; --script FILE"), "{no_terminal:?}");
+    for words in
+        [&["--script", "no/such/file", "wasm/main.wat"][..], &["--script", "-"], &["--script", "-", "no/such.wat"]]
+    {
+        let run = sched(&[&["step"], words].concat());
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{words:?}: {run:?}");
+    }
+}
