@@ -34,6 +34,8 @@ mod bench;
 #[cfg(feature = "cli")]
 mod binary;
 #[cfg(feature = "cli")]
+mod browser;
+#[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
 mod compare;
@@ -41,6 +43,8 @@ mod compare;
 mod docs;
 #[cfg(feature = "cli")]
 mod hostile;
+#[cfg(feature = "cli")]
+mod html;
 #[cfg(feature = "cli")]
 mod inspect_command;
 #[cfg(feature = "cli")]

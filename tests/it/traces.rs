@@ -557,16 +557,17 @@ fn no_damage_makes_it_panic_or_hang() {
     let folder = Folder::new("damage");
     let (rec, _, _) = recorded(&folder);
     let bytes = fs::read(&rec).unwrap();
-    let (damaged, out, svg) = (folder.file("damaged.rec"), folder.file("out.json"), folder.file("out.svg"));
+    let [damaged, out, svg, html] = ["damaged.rec", "out.json", "out.svg", "out.html"].map(|name| folder.file(name));
     let check = |bytes: &[u8], what: &str| {
         fs::write(&damaged, bytes).unwrap();
-        let all = ["--chrome", &out, "--svg", &svg, "--timeline", "--log"];
+        let all = ["--chrome", &out, "--svg", &svg, "--report", &html, "--timeline", "--log"];
         for args in [&[&["trace", &damaged][..], &all].concat()[..], &["trace", "diff", &rec, &damaged]] {
             let run = sched(args);
             assert!([1, 2].contains(&run.code) && !run.err.contains("panicked"), "{what}: {run:?}");
             if run.code == 1 && args.len() > 4 {
                 read(&out);
                 Document::parse(&fs::read_to_string(&svg).unwrap()).expect("XML");
+                crate::html::read(&html);
             }
         }
     };

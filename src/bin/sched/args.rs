@@ -45,6 +45,7 @@ Examples:
   sched run --workers 2 --copies 1_000 wasm/fib.wat=20
   sched run --profile fuel.svg --quantum 1_000 program.wasm
   sched run --plan docs/plans/priority.toml --log
+  sched run --plan docs/plans/weighted.toml --report run.html
   sched run --slice 200us --record run.rec wasm/fib.wat=25 wasm/main.wat
   sched run --replay run.rec                  the same schedule once more
   sched run -q program.wasm --dir data::/data --env LANG=C -- /data/in.txt
@@ -129,7 +130,7 @@ Examples:
   sched trace run.rec                         what each task came to
   sched trace run.rec --timeline --task fib --from 50_000 --to 60_000
   sched trace run.rec --log | less
-  sched trace run.rec --chrome run.json --svg run.svg
+  sched trace run.rec --chrome run.json --svg run.svg --report run.html
   sched trace diff before.rec after.rec       where two schedules part
 
 Exit codes: 0 all of it was read, with diff: the same; 1 some of it could not be, or no task has the name, with
@@ -299,6 +300,10 @@ pub(crate) struct TraceArgs {
     #[arg(long, value_name = "CLOCK", value_enum, default_value_t, requires = "trace", help_heading = LOOKING)]
     pub(crate) trace_clock: TraceClock,
 
+    /// Write a page about the run for a browser: a chart, shares, distributions, a table; with --timing, times too
+    #[arg(long, value_name = "FILE.html", conflicts_with = "workers", help_heading = LOOKING)]
+    pub(crate) report: Option<String>,
+
     /// Draw a chart of who ran when, below the table
     #[arg(long, conflicts_with = "workers", help_heading = LOOKING)]
     pub(crate) timeline: bool,
@@ -360,6 +365,10 @@ pub(crate) struct TraceFileArgs {
     /// Draw the chart in a file, for papers
     #[arg(long, value_name = "OUT.svg")]
     pub(crate) svg: Option<String>,
+
+    /// Write a page for a browser: a chart, shares, distributions, a table
+    #[arg(long, value_name = "OUT.html")]
+    pub(crate) report: Option<String>,
 
     /// Print a line for everything that happened
     #[arg(long)]

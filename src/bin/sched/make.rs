@@ -169,6 +169,12 @@ impl Workshop {
         Some(spawned_name(&self.recipes[spawned.get(number)?].name, number))
     }
 
+    /// Which task of the plan it is.
+    pub(crate) fn task_of_spawned(&self, label: u64) -> Option<usize> {
+        let number = usize::try_from(label).ok()?.checked_sub(self.jobs)?;
+        self.spawned.lock().unwrap_or_else(PoisonError::into_inner).get(number).copied()
+    }
+
     /// The tasks that were spawned by tasks: the label and the name of each, and which task of the plan it is.
     pub(crate) fn spawned(&self) -> Vec<(u64, String, usize)> {
         let spawned = self.spawned.lock().unwrap_or_else(PoisonError::into_inner);

@@ -76,8 +76,9 @@ pub(crate) fn replay(path: &str, args: &RunArgs) -> Result<ExitCode> {
     let ended = replay.executor_mut().take_ended();
     let (totals, digest) = (replay.executor().totals(), replay.observer().digest.hex());
     let reports = task_reports(&plan, &jobs, ended, replay.observer(), &shop);
-    let exported = finish(&mut replay, &plan, &digest, ended_by.name());
-    let report = Report::new(reports, &plan, ended_by, totals, wall, digest, &[]);
+    let why = ended_by.name();
+    let report = Report::new(reports, &plan, ended_by, totals, wall, digest.clone(), &[]);
+    let exported = finish(&mut replay, &plan, &digest, why, &report);
     // The log's last line is written when the log goes.
     drop(replay);
     if !output.quiet {
@@ -92,12 +93,18 @@ pub(crate) fn replay(path: &str, args: &RunArgs) -> Result<ExitCode> {
 }
 
 /// Completes what is written of a replay.
-fn finish<R, F>(replay: &mut Replay<R, F, Watch>, plan: &Plan, digest: &str, ended_by: &str) -> Exported
+fn finish<R, F>(
+    replay: &mut Replay<R, F, Watch>,
+    plan: &Plan,
+    digest: &str,
+    ended_by: &str,
+    report: &Report,
+) -> Exported
 where
     R: std::io::BufRead,
     F: FnMut(u64, u64) -> fuelsched::Result<Task>,
 {
-    replay.observer_mut().export(plan, digest, ended_by)
+    replay.observer_mut().export(plan, digest, ended_by, &report.aside())
 }
 
 /// What a recording says that was run.

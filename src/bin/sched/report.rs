@@ -5,6 +5,7 @@ use crate::job::Job;
 use crate::output;
 use crate::plan::{Plan, Unit};
 use crate::run::engine_name;
+use crate::trace::Aside;
 use crate::world::Printed;
 use anyhow::Result;
 use fuelsched::executor::Totals;
@@ -409,6 +410,18 @@ impl Report {
         self.workers = by_worker.len();
         self.by_worker = by_worker;
         self
+    }
+
+    /// What a page about the run says of it beside what happened.
+    pub(crate) fn aside(&self) -> Aside {
+        let streams = |task: &TaskReport| {
+            let both = [("stdout", task.stdout.clone()), ("stderr", task.stderr.clone())];
+            both.map(|(stream, printed)| (task.name.clone(), stream, printed.unwrap_or_default()))
+        };
+        Aside {
+            reasons: self.reasons.iter().map(ToString::to_string).collect(),
+            printed: self.tasks.iter().flat_map(streams).filter(|(_, _, printed)| !printed.is_empty()).collect(),
+        }
     }
 
     /// The exit code that the run deserves.

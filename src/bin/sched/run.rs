@@ -15,7 +15,7 @@ use crate::progress::{Limits, Running};
 use crate::recording;
 use crate::report::{EndedBy, INTERRUPTED, Report, TaskReport};
 use crate::step::Seen;
-use crate::trace::{self, Exported, Exports, TaskNames};
+use crate::trace::{self, Aside, Exported, Exports, TaskNames};
 use crate::world::Printed;
 use fuelsched::channel::Channels;
 use fuelsched::guest::WASMTIME_VERSION;
@@ -219,9 +219,9 @@ impl Watch {
     }
 
     /// Completes what was written, once all tasks have ended.
-    pub(crate) fn export(&mut self, plan: &Plan, digest: &str, ended_by: &str) -> Exported {
+    pub(crate) fn export(&mut self, plan: &Plan, digest: &str, ended_by: &str, aside: &Aside) -> Exported {
         let about = trace::about(plan, digest, ended_by);
-        let events = self.events.take().map(|events| events.finish().0.finish(&about));
+        let events = self.events.take().map(|events| events.finish().0.finish(&about, aside));
         let mut exported = events.unwrap_or_default();
         exported.errors.extend(self.profile.take().and_then(Profile::finish));
         exported
@@ -264,7 +264,7 @@ pub(crate) fn tap(traces: &TraceArgs, plan: &Plan, output: OutputArgs) -> anyhow
         !(traces.timeline && json),
         "--format json is one object, and --timeline a chart: leave one of them out"
     );
-    let exports = Exports::new(traces, TaskNames::new(job::names(plan)))?;
+    let exports = Exports::new(traces, plan, TaskNames::new(job::names(plan)), output.timing)?;
     Ok(exports.map(|exports| exports.events(Instant::now())))
 }
 
@@ -365,8 +365,9 @@ pub(crate) fn run(
     let ended_by = session.run_to_the_end(&interrupted, &mut session.progress(output));
     session.sched.stop_all();
     let (wall, digest) = (began.elapsed(), session.sched.observer().digest.hex());
-    let exported = session.sched.observer_mut().export(&plan, &digest, ended_by.name());
+    let why = ended_by.name();
     let report = session.report(ended_by, wall);
+    let exported = session.sched.observer_mut().export(&plan, &digest, why, &report.aside());
     let recorded = session.sched.observer_mut().record.take().map_or(Ok(()), |record| record.finish().map(drop));
     // The log's last line is written when the log goes.
     drop(session);

@@ -2,7 +2,7 @@
 
 use super::filter::Filter;
 use super::log::Lines;
-use super::{Exports, TaskNames, about};
+use super::{Aside, Exports, TaskNames, about};
 use crate::args::{Format, TraceClock, TraceFileArgs};
 use crate::job;
 use crate::output::{self, count};
@@ -58,7 +58,8 @@ pub(crate) fn trace(args: &TraceFileArgs) -> Result<ExitCode> {
     let path = args.file.as_deref().unwrap_or_default();
     let interrupted = catch_interrupt()?;
     let Opened { mut retelling, header } = Opened::new(path)?;
-    let nothing_asked = args.chrome.is_none() && args.svg.is_none() && !args.timeline && !args.log;
+    let nothing_asked =
+        args.chrome.is_none() && args.svg.is_none() && args.report.is_none() && !args.timeline && !args.log;
     let tables = nothing_asked || args.format == Format::Json;
     ensure!(
         args.format == Format::Human || !(args.timeline || args.log),
@@ -72,6 +73,10 @@ pub(crate) fn trace(args: &TraceFileArgs) -> Result<ExitCode> {
     }
     if let Some(svg) = &args.svg {
         exports.write_svg(svg)?;
+    }
+    if let Some(report) = &args.report {
+        let whole = args.task.is_empty() && args.from.is_none() && args.to.is_none();
+        exports.write_report(report, &header.plan, whole, true)?;
     }
     exports.show_timeline(args.timeline);
     exports.lines = args.log.then(Lines::new);
@@ -89,7 +94,7 @@ pub(crate) fn trace(args: &TraceFileArgs) -> Result<ExitCode> {
         Err(_) => "damage",
     };
     let cut = !matches!(read, Ok(true));
-    let exported = exports.finish(&about(&header.plan, "", ended_by));
+    let exported = exports.finish(&about(&header.plan, "", ended_by), &Aside::default());
     output::result(&exported.text)?;
     if tables {
         output::result(&sums.render(path, &header, cut, args.format)?)?;

@@ -3,7 +3,8 @@
 //! ```text
 //!  run, replay ─► Events ─────┐                     ┌─► chrome    a file for Perfetto and chrome://tracing
 //!                             ├─► Exports (filter) ─┼─► timeline  a chart in the terminal ─► svg, for paper
-//!  recording ───► Retelling ──┘                     └─► log       a line a slice, from recordings
+//!  recording ───► Retelling ──┘                     ├─► report    a page for a browser
+//!                                                   └─► log       a line a slice, from recordings
 //! ```
 //!
 //! Nothing here keeps all that happens: a file is written while the run goes on, and a chart has so many columns and rows.
@@ -14,6 +15,7 @@ mod file;
 mod filter;
 mod log;
 mod parts;
+mod report;
 mod svg;
 mod timeline;
 
@@ -32,6 +34,7 @@ use filter::Filter;
 use fuelsched::trace::Events;
 use fuelsched::trace::events::{Happened, Names, Sink, What};
 use log::Lines;
+use report::Page;
 use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -82,8 +85,21 @@ pub(crate) struct Exports {
     shown: bool,
     /// Where the chart goes, for paper.
     svg: Option<(String, File)>,
+    /// The page.
+    report: Option<(String, Page)>,
+    /// Whether times are wanted for the page.
+    timing: bool,
     /// The lines, one a slice.
     lines: Option<Lines>,
+}
+
+/// What there is to say of a run beside what happened in it.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
+    /// Why it cannot be had again.
+    pub(crate) reasons: Vec<String>,
+    /// What tasks printed, where that was kept: the task, the stream, and what.
+    pub(crate) printed: Vec<(String, &'static str, String)>,
 }
 
 /// What there is to show when a run is over, and what went wrong.
@@ -110,8 +126,13 @@ fn create(path: &str, what: &str) -> anyhow::Result<File> {
 }
 
 impl Exports {
-    /// What these options ask for; nothing if that is nothing.
-    pub(crate) fn new(args: &TraceArgs, tasks: TaskNames) -> anyhow::Result<Option<Exports>> {
+    /// What these options ask for of a run of this plan; nothing if that is nothing. `timing` says that times are wanted.
+    pub(crate) fn new(
+        args: &TraceArgs,
+        plan: &Plan,
+        tasks: TaskNames,
+        timing: bool,
+    ) -> anyhow::Result<Option<Exports>> {
         let mut exports = Exports::of_nothing(tasks, Filter::default());
         if let Some(path) = &args.trace {
             exports.write_chrome(path, args.trace_clock)?;
@@ -119,14 +140,28 @@ impl Exports {
         if let Some(path) = &args.timeline_svg {
             exports.write_svg(path)?;
         }
+        if let Some(path) = &args.report {
+            exports.write_report(path, plan, true, false)?;
+        }
+        exports.timing = timing;
         exports.show_timeline(args.timeline);
-        let any = exports.chrome.is_some() || exports.timeline.is_some();
+        let any = exports.chrome.is_some() || exports.timeline.is_some() || exports.report.is_some();
         Ok(any.then_some(exports))
     }
 
     /// Nothing is made of what happens.
     fn of_nothing(tasks: TaskNames, filter: Filter) -> Exports {
-        Exports { tasks, filter, chrome: None, timeline: None, shown: false, svg: None, lines: None }
+        Exports {
+            tasks,
+            filter,
+            chrome: None,
+            timeline: None,
+            shown: false,
+            svg: None,
+            report: None,
+            timing: false,
+            lines: None,
+        }
     }
 
     /// Writes a file for Perfetto.
@@ -151,6 +186,13 @@ impl Exports {
         Ok(())
     }
 
+    /// Makes the page, of all of a run or a part, which is told by a recording or not.
+    fn write_report(&mut self, path: &str, plan: &Plan, whole: bool, told: bool) -> anyhow::Result<()> {
+        let page = Page::new(create(path, "a report")?, plan, self.filter.from(), whole, told);
+        self.report = Some((path.into(), page));
+        Ok(())
+    }
+
     /// Shows the chart, if so.
     fn show_timeline(&mut self, shown: bool) {
         self.shown = shown;
@@ -160,8 +202,12 @@ impl Exports {
     }
 
     /// Makes events of a run for them, with times from this moment on where somebody wants some.
-    pub(crate) fn events(self, origin: Instant) -> Events<Exports> {
-        let timed = self.chrome.as_ref().is_some_and(|(_, chrome)| chrome.clock() == TraceClock::Time);
+    pub(crate) fn events(mut self, origin: Instant) -> Events<Exports> {
+        let by_time = self.chrome.as_ref().is_some_and(|(_, chrome)| chrome.clock() == TraceClock::Time);
+        let timed = by_time || (self.timing && self.report.is_some());
+        if let (Some((_, page)), true) = (&mut self.report, timed) {
+            page.timed();
+        }
         let events = Events::new(self);
         if timed { events.timed_from(origin) } else { events }
     }
@@ -172,7 +218,7 @@ impl Exports {
     }
 
     /// The run is over: files are completed, with what there is to say about all of it.
-    pub(crate) fn finish(self, about: &Map<String, Value>) -> Exported {
+    pub(crate) fn finish(self, about: &Map<String, Value>, aside: &Aside) -> Exported {
         let mut exported = Exported::default();
         let mut check = |what: &str, path: &str, written: io::Result<()>| {
             if let Err(error) = written {
@@ -184,6 +230,9 @@ impl Exports {
         }
         if let (Some(timeline), Some((path, mut file))) = (&self.timeline, self.svg) {
             check("timeline", &path, file.write_all(svg::draw(timeline).as_bytes()));
+        }
+        if let Some((path, page)) = self.report {
+            check("report", &path, page.finish(about, aside));
         }
         if let (Some(timeline), true) = (&self.timeline, self.shown) {
             exported.text = timeline.render(output::width(80));
@@ -209,6 +258,9 @@ impl Sink for Exports {
         }
         if let Some(timeline) = &mut self.timeline {
             timeline.take(event, &name);
+        }
+        if let Some((_, page)) = &mut self.report {
+            page.take(event, names, &name, self.tasks.shop.as_deref());
         }
         if let Some(lines) = &mut self.lines {
             lines.take(event, names, &name);

@@ -23,13 +23,20 @@ const BAR: f64 = 14.0;
 /// The longest name that there is room for, in characters.
 const LONGEST_NAME: usize = 22;
 
-/// What all of it is drawn in. The blue is of the palette of Okabe and Ito, which no colour blindness confuses with grey.
-const STYLE: &str = "\
+/// The longest name of which all is said, in bytes.
+const LONGEST_TITLE: usize = 256;
+
+/// What waits are hatched with.
+const HATCH: &str = "\
 <defs>
 <pattern id=\"waits\" width=\"4\" height=\"4\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">
 <line x1=\"0\" y1=\"0\" x2=\"0\" y2=\"4\" stroke=\"#777\" stroke-width=\"1\"/>
 </pattern>
 </defs>
+";
+
+/// What all of it is drawn in. The blue is of the palette of Okabe and Ito, which no colour blindness confuses with grey.
+const STYLE: &str = "\
 <style>
 text { font: 11px sans-serif; fill: #111; }
 .title { font-weight: bold; }
@@ -43,6 +50,11 @@ text { font: 11px sans-serif; fill: #111; }
 </style>
 ";
 
+/// Whether a character changes the direction in which those around it are written.
+pub(super) const fn turns(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A text in a picture.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
@@ -52,21 +64,33 @@ fn escaped(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             // What XML does not know, or does not keep.
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push(char::REPLACEMENT_CHARACTER),
+            c if c.is_control() || turns(c) || matches!(c, '\u{fffe}' | '\u{ffff}') => {
+                escaped.push(char::REPLACEMENT_CHARACTER)
+            }
             c => escaped.push(c),
         }
     }
     escaped
 }
 
-/// The whole picture.
+/// The whole picture, as a file of its own.
 pub(super) fn draw(timeline: &Timeline) -> String {
-    let (rows, left) = timeline.chosen(MOST_ROWS);
+    picture(timeline, MOST_ROWS, &format!("{STYLE}<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"))
+}
+
+/// The picture as a part of a page, whose style it is drawn in.
+pub(super) fn inline(timeline: &Timeline, most_rows: usize) -> String {
+    picture(timeline, most_rows, "")
+}
+
+/// The picture, with this in front of it.
+fn picture(timeline: &Timeline, most_rows: usize, front: &str) -> String {
+    let (rows, left) = timeline.chosen(most_rows);
     let bottom = TOP + (rows.len() + 1) * ROW;
     let (width, height) = (LEFT + COLUMNS + RIGHT, bottom + 62);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
-         <title>Timeline of a run</title>\n{STYLE}<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n"
+         <title>Timeline of a run</title>\n{HATCH}{front}"
     );
     text(&mut svg, "title", 8, 18, "Timeline of a run, by the virtual clock");
     for (place, row) in rows.iter().enumerate() {
@@ -93,7 +117,12 @@ fn draw_row(svg: &mut String, timeline: &Timeline, row: &Row, y: usize) {
     let end = timeline.end.max(1) as f64;
     let place = |at: u64| LEFT as f64 + (at as f64 / end).min(1.0) * COLUMNS as f64;
     let (from, to) = (place(row.from), place(row.to.unwrap_or(timeline.end)));
-    let _ = writeln!(svg, "<g><title>{}: {} fuel</title>", escaped(&row.name), row.fuel);
+    let _ = writeln!(
+        svg,
+        "<g><title>{}: {} fuel</title>",
+        escaped(row.name.get(..row.name.floor_char_boundary(LONGEST_TITLE)).unwrap_or_default()),
+        row.fuel
+    );
     text(svg, "", 8, y + 12, &format!("{name}{cut}"));
     let (top, width) = (y as f64 + 1.0, (to - from).max(0.5));
     let _ = writeln!(svg, "<rect class=\"there\" x=\"{from:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{BAR}\"/>");

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 /// Cells of a row, at most.
 const CELLS: u64 = 1_024;
 /// Tasks that have a row.
-const MOST_ROWS: usize = 1_000;
+pub(super) const MOST_ROWS: usize = 1_000;
 /// Rows that are shown.
 const SHOWN: usize = 20;
 /// The longest name that is shown, in characters.
@@ -49,6 +49,17 @@ impl Cells {
     /// Makes one cell of each two.
     fn halve(&mut self) {
         self.0 = self.0.chunks(2).map(|two| two.iter().sum()).collect();
+    }
+
+    /// Adds what others have in theirs, which are as wide.
+    pub(super) fn merge(&mut self, others: &Cells) {
+        self.0.resize(self.0.len().max(others.0.len()), 0);
+        self.0.iter_mut().zip(&others.0).for_each(|(mine, other)| *mine += other);
+    }
+
+    /// The cells that have something, with their places.
+    pub(super) fn filled(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.0.iter().copied().enumerate().filter(|(_, filled)| *filled > 0)
     }
 
     /// How much of a stretch, which is measured in cells, is filled, from 0 to 1.
@@ -96,8 +107,10 @@ pub(super) struct Timeline {
     places: HashMap<u64, usize>,
     /// When nobody ran.
     pub(super) idle: Cells,
+    /// When those ran that have no row.
+    pub(super) rest: Cells,
     /// How many tasks have no row.
-    others: u64,
+    pub(super) others: u64,
     /// Fuel that all tasks used, those without a row too.
     pub(super) fuel: Fuel,
 }
@@ -112,6 +125,7 @@ impl Timeline {
             rows: Vec::new(),
             places: HashMap::new(),
             idle: Cells::default(),
+            rest: Cells::default(),
             others: 0,
             fuel: Fuel::ZERO,
         }
@@ -164,7 +178,7 @@ impl Timeline {
         self.reach(end);
         self.fuel = self.fuel.plus(poll.used);
         let Some(&place) = self.places.get(&poll.task) else {
-            return;
+            return self.rest.add(at, end, self.width);
         };
         let row = &mut self.rows[place];
         row.fuel = row.fuel.plus(poll.used);
@@ -193,7 +207,18 @@ impl Timeline {
                 row.waited.halve();
             }
             self.idle.halve();
+            self.rest.halve();
         }
+    }
+
+    /// All rows, in the order of spawning.
+    pub(super) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Where it begins, on the virtual clock.
+    pub(super) const fn origin(&self) -> u64 {
+        self.origin
     }
 
     /// The rows of those that used the most, in the order of spawning, and how many tasks there are beside them.

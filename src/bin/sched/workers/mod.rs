@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::progress::Running;
 use crate::report::{EndedBy, Report, TaskReport, WorkerReport};
 use crate::run::{Extras, Progress, Session, Share, can_run, catch_interrupt};
-use crate::trace::{Exported, Parts, TaskNames};
+use crate::trace::{Aside, Exported, Parts, TaskNames};
 use anyhow::{Result, ensure};
 use fuelsched::executor::Totals;
 use fuelsched::trace::sha256;
@@ -131,7 +131,7 @@ impl Life<'_> {
     /// Completes what was written of it.
     fn export(&mut self, plan: &Plan) -> Exported {
         let ended_by = self.ended_by.name();
-        self.session.sched.observer_mut().export(plan, "", ended_by)
+        self.session.sched.observer_mut().export(plan, "", ended_by, &Aside::default())
     }
 
     /// What came of it.
