@@ -188,8 +188,11 @@ pub(super) fn stack(microscope: &mut Microscope<'_>, task: &str) -> Result<Vec<S
     let frames = microscope.session.sched.stack(id).map_err(|error| error.to_string())?;
     let line = |frame: &fuelsched::frame::Frame| {
         let offset = frame.offset.map_or_else(String::new, |offset| format!(" at {offset:#x}"));
-        let source =
-            frame.source.as_ref().map_or_else(String::new, |source| format!(", {}:{}", source.file, source.line));
+        let source = match &frame.source {
+            None => String::new(),
+            Some(source) if source.line == 0 => format!(", {}", source.file),
+            Some(source) => format!(", {}:{}", source.file, source.line),
+        };
         output::clean(&format!("{frame}{offset}{source}"))
     };
     Ok(frames.iter().map(line).collect())
