@@ -195,6 +195,12 @@ impl Channels {
         self.open(name, capacity).map(HostReceiver::new)
     }
 
+    /// The names of all channels, in order, those included that are only remembered.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.0.names().entries.keys().map(ToString::to_string).collect()
+    }
+
     /// How many channels there are, those included that are only remembered.
     #[must_use]
     pub fn len(&self) -> usize {

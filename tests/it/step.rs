@@ -1,7 +1,7 @@
 //! `sched step`, by scripts: what each command shows, and that the way back leads to where one was.
 
 use crate::cli::{Run, command, file, sched};
-use std::io::Write as _;
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::process::Stdio;
 
 /// What a script prints with these words.
@@ -147,8 +147,27 @@ fn memories_and_globals_can_be_seen_and_set() {
 #[test]
 fn a_channel_can_be_fed_and_output_is_kept() {
     let words = ["--quantum", "1000", "wasm/consumer.wat=4"];
-    let fed = done(&["until end", "send numbers abcd", "until end", "close numbers", "until end"], &words);
-    assert!(fed.contains("to receive from channel 'numbers'") || fed.contains("deadlocked"), "{fed}");
+    let commands =
+        ["until end", "channels", "send numbers abcd", "until end", "close numbers", "until end", "channels"];
+    let fed = done(&commands, &words);
+    // Nobody else could send to it, and yet it is not ended as deadlocked.
+    let waits =
+        "task 0 waits to receive from channel 'numbers'\nnobody can run; tasks shows what each waits for\n> channels\n";
+    assert!(fed.contains(waits) && fed.contains(" numbers          0    2              0                1"), "{fed}");
+    let sum = i32::from_le_bytes(*b"abcd");
+    assert!(fed.contains(&format!("task 0 was woken from outside\ntask 0: returned {sum} 1 -1\n")), "{fed}");
+    assert!(fed.ends_with("closed\n"), "{fed}");
+    // Back where it was sent, it is there once; before that, it is not.
+    let again = |back| done(&[&commands[..6], &[back, "until end"]].concat(), &words);
+    let waits = waits.trim_end_matches("> channels\n");
+    assert!(again("back 2").ends_with(&format!("then blocked\ntask 0 was woken from outside\n{waits}")));
+    assert!(again("back 3").ends_with(&format!("then blocked\n{waits}")));
+    let early = script("send numbers abcd\nstep\nclose other", &words);
+    assert_eq!(early.code, 1);
+    assert!(
+        early.out.starts_with("> send numbers abcd\nerror: no task has opened a channel 'numbers'; none is open\n")
+    );
+    assert!(early.out.ends_with("error: no task has opened a channel 'other'; there are numbers\n"), "{early:?}");
     let printed = done(&["until end", "output hello"], &["wasm/wasi/hello.wasm", "--", "you"]);
     assert!(printed.contains("> output hello\nhello, world\nargv[0] = hello.wasm\nargv[1] = you\n"), "{printed}");
 }
@@ -175,6 +194,52 @@ fn what_came_from_outside_is_in_the_way_of_going_back() {
     let run = script("step\nback", &["wasm/wasi/hello.wasm", "--dir", &format!("{folder}::/")]);
     assert_eq!(run.code, 1);
     assert!(run.out.contains("error: there is no way back: tasks had the use of folders"), "{}", run.out);
+}
+
+#[test]
+fn a_limit_of_the_run_is_heeded() {
+    let time = done(&["until end", "step"], &["--run-time", "50ms", "wasm/spin.wat"]);
+    assert_eq!(time.matches("the time of the run is used up\n").count(), 2, "{time}");
+    let waits = done(&["until end"], &["--run-time", "50ms", "wasm/sleeper.wat=3_600_000_000_000,1"]);
+    assert!(waits.ends_with("the time of the run is used up\n"), "{waits}");
+    let fuel = done(&["until end", "step"], &["--run-fuel", "5_000", "--quantum", "1000", "wasm/spin.wat"]);
+    assert_eq!(fuel.matches("the fuel of the run is used up\n").count(), 2, "{fuel}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_script() {
+    // One that runs for ever, and one that waits for an hour.
+    for words in [&["wasm/spin.wat"][..], &["--run-time", "2h", "wasm/sleeper.wat=3_600_000_000_000,1"]] {
+        let mut child = command()
+            .args([&["step", "--script", "-"], words].concat())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut commands = child.stdin.take().expect("piped");
+        commands.write_all(b"step\nuntil end\ntasks\n").expect("it reads");
+        // The first step is shown once the signals are caught.
+        let mut shown = std::io::BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        shown.read_line(&mut line).expect("it prints");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let pid = child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill is there").success());
+        let mut rest = String::new();
+        shown.read_to_string(&mut rest).expect("it prints");
+        assert_eq!(child.wait().expect("it ends").code(), Some(130), "{words:?}: {rest}");
+        assert!(rest.ends_with("interrupted\n") && !rest.contains("> tasks"), "{words:?}: {rest}");
+    }
+}
+
+#[test]
+fn a_script_is_read_line_by_line() {
+    let run = script(&format!("step\r\n# {}\ntasks\n", "x".repeat(1 << 20)), &TWO);
+    assert_eq!(run.code, 2);
+    assert!(run.out.starts_with("> step\n1 poll") && !run.out.contains("> tasks"), "{run:?}");
+    assert!(run.err.contains("line 2 of the script: it is longer than 1,048,576 bytes"), "{run:?}");
 }
 
 #[test]

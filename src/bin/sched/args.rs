@@ -85,8 +85,8 @@ Examples:
   sched step --plan docs/plans/channels.toml
   echo 'until trap; stack 0' | tr ';' '\\n' | sched step --script - wasm/unreachable.wat
 
-Exit codes: 0 all was done; 1 a line of the script could not be; 2 the command line or the plan is
-wrong, and nothing ran.";
+Exit codes: 0 all was done; 1 a line of the script could not be; 2 the command line, the plan or the
+script is wrong; 130 interrupted.";
 
 /// The examples of `sched bench`, and its exit codes.
 const BENCH_EXAMPLES: &str = "\

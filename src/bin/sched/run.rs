@@ -403,7 +403,10 @@ impl<'a> Session<'a> {
         };
         let asked = profile.is_some() || seen.is_some();
         let watch = Watch { record, events, profile, seen, ..Watch::new(plan, jobs, policy, output, interrupt, share) };
-        let mut sched = Executor::builder().policy(made).observer(watch).clock(clock.clone()).build();
+        // Whoever looks poll by poll may send to a channel himself.
+        let end_deadlocks = watch.seen.is_none();
+        let builder = Executor::builder().policy(made).observer(watch).clock(clock.clone());
+        let mut sched = builder.end_deadlocks(end_deadlocks).build();
         let groups: Vec<GroupId> = plan.groups.iter().map(|group| sched.add_group(as_group(group))).collect();
         let mut lives = Lives::new(plan, policy);
         let shop = Workshop::new(plan, jobs, &groups, output.format == Format::Json && !output.quiet, asked);
@@ -572,8 +575,9 @@ impl Session<'_> {
         }
     }
 
-    /// Makes one poll: says whether there was one, and why there will be no other, if so.
-    pub(crate) fn one_poll(&mut self, interrupted: &AtomicBool) -> (bool, Option<EndedBy>) {
+    /// Makes one poll: says whether there was one, and why there will be no other, if so. Where it has to wait for one, `stop` is asked from time
+    /// to time.
+    pub(crate) fn one_poll(&mut self, stop: &mut dyn FnMut(&Sched) -> bool) -> (bool, Option<EndedBy>) {
         loop {
             let (ran, shutdown) = self.lives.run_for(&mut self.sched, Budget::polls(1));
             if let Some(shutdown) = shutdown {
@@ -582,7 +586,7 @@ impl Session<'_> {
                 return (true, None);
             } else if self.sched.live() == 0 || self.nobody_will_run(ran.why, None) {
                 return (false, Some(EndedBy::Done));
-            } else if interrupted.load(Ordering::Relaxed) {
+            } else if stop(&self.sched) {
                 return (false, Some(EndedBy::Interrupt));
             }
         }

@@ -55,6 +55,8 @@ pub(super) enum Show {
     Policy,
     /// The ledgers.
     Ledger,
+    /// The channels.
+    Channels,
     /// The latest poll.
     Last,
     /// The functions on a task's stack.
@@ -94,6 +96,7 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("until task TASK", "run until that task has run"),
     ("until fuel N", "run until the virtual clock is at N"),
     ("tasks, ready, policy, ledger, last", "all tasks; who is next; the policy's numbers; accounts; the latest poll"),
+    ("channels", "what is in each, and who waits"),
     ("stack TASK", "the functions it is in"),
     ("memory TASK ADDRESS [LENGTH] [EXPORT]", "its memory (64 bytes of \"memory\")"),
     ("global TASK EXPORT", "one of its globals"),
@@ -147,6 +150,7 @@ fn command(first: &str, rest: &[&str], line: &str) -> Option<Result<Command, Str
         ("ready", []) => show(Show::Ready),
         ("policy", []) => show(Show::Policy),
         ("ledger", []) => show(Show::Ledger),
+        ("channels", []) => show(Show::Channels),
         ("last", []) => show(Show::Last),
         ("help" | "?", []) => show(Show::Help),
         ("stack", [task]) => show(Show::Stack(text(task))),

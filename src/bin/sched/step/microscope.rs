@@ -6,14 +6,13 @@ use crate::args::{Format, OutputArgs};
 use crate::job::Job;
 use crate::plan::Plan;
 use crate::report::EndedBy;
-use crate::run::{Extras, Session};
+use crate::run::{Extras, Sched, Session};
+use fuelsched::channel::Channel;
 use fuelsched::trace::Slice;
 use fuelsched::{Fuel, TaskId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Messages that a channel holds which is made by sending to it.
-const ROOM: usize = 16;
+use std::time::{Duration, Instant};
 
 /// The run.
 pub(super) struct Microscope<'a> {
@@ -29,12 +28,23 @@ pub(super) struct Microscope<'a> {
     polls: u64,
     /// What was changed, and after how many polls.
     changes: Vec<(u64, Change)>,
-    /// Says whether somebody wants a long walk to end, where Ctrl-C is a key like others.
-    watch: Option<fn() -> bool>,
+    /// How long polls took, where that is limited.
+    took: Duration,
+    /// Who is told of long walks.
+    watch: Option<Box<dyn Watch>>,
 }
 
-/// Polls from one look at the keyboard to the next.
-const LOOK_EVERY: u64 = 256;
+/// Somebody who is told how far a long walk came, and may end it.
+pub(super) trait Watch {
+    /// Says whether it is to go on. Asked from time to time.
+    fn goes_on(&mut self, polls: u64, sched: &Sched) -> bool;
+
+    /// It is over.
+    fn over(&mut self) {}
+}
+
+/// Time from one look at the watch to the next.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What stopped a walk.
 #[derive(Debug, PartialEq)]
@@ -43,7 +53,7 @@ pub(super) enum Stopped {
     There,
     /// Nobody can run, or no more of it may: why.
     Over(String),
-    /// Ctrl-C.
+    /// Somebody did not want it to go on.
     Interrupted,
 }
 
@@ -62,16 +72,17 @@ impl<'a> Microscope<'a> {
             session,
             polls: 0,
             changes: Vec::new(),
+            took: Duration::ZERO,
             watch: None,
         })
     }
 
-    /// This says from now on whether somebody wants a long walk to end.
-    pub(super) fn watch(&mut self, watch: Option<fn() -> bool>) {
-        self.watch = watch;
+    /// Tells this of long walks from now on.
+    pub(super) fn watch(&mut self, watch: Box<dyn Watch>) {
+        self.watch = Some(watch);
     }
 
-    /// Whether a signal has asked the program to end, while nobody walks.
+    /// Whether a signal has asked the program to end.
     pub(super) fn is_ended_by_signal(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
@@ -123,32 +134,61 @@ impl<'a> Microscope<'a> {
         self.find(name).map(|task| self.tasks()[task].id)
     }
 
+    /// The names of the channels that there are.
+    pub(super) fn channels(&self) -> Vec<String> {
+        self.session.channels().names()
+    }
+
+    /// The channel of that name, which somebody has opened.
+    pub(super) fn channel(&self, name: &str) -> Result<Channel, String> {
+        let names = self.channels();
+        if !names.iter().any(|known| known == name) {
+            let open = match names.is_empty() {
+                true => "none is open".into(),
+                false => format!("there are {}", names[..names.len().min(8)].join(", ")),
+            };
+            return Err(format!("no task has opened a channel '{name}'; {open}"));
+        }
+        // It is there, so that its room is settled.
+        self.session.channels().open(name, 1).map_err(|error| format!("channel '{name}': {error}"))
+    }
+
     /// Makes one poll. Says why there was none.
     fn poll(&mut self) -> Option<Stopped> {
         let all = self.plan.run_fuel.is_some_and(|fuel| self.session.sched.totals().fuel >= Fuel(fuel));
         if all {
             return Some(Stopped::Over("the fuel of the run is used up".into()));
         }
+        let left = self.plan.run_time_ns.map(|time| Duration::from_nanos(time).saturating_sub(self.took));
+        if left == Some(Duration::ZERO) {
+            return Some(Stopped::Over("the time of the run is used up".into()));
+        }
         let before = self.session.sched.observer_mut().seen.as_mut().map(|seen| std::mem::take(&mut seen.since));
-        let (ran, end) = self.session.one_poll(&self.interrupted);
+        let (began, polls) = (Instant::now(), self.polls);
+        let (interrupted, watch) = (&self.interrupted, &mut self.watch);
+        let (ran, end) = self.session.one_poll(&mut |sched| {
+            interrupted.load(Ordering::Relaxed)
+                || left.is_some_and(|left| began.elapsed() >= left)
+                || !watch.as_mut().is_none_or(|watch| watch.goes_on(polls, sched))
+        });
+        if left.is_some() {
+            self.took += began.elapsed();
+        }
         self.polls += u64::from(ran);
         if let (false, Some(seen), Some(before)) = (ran, &mut self.session.sched.observer_mut().seen, before) {
             // What the latest poll brought about is still that.
             seen.since.splice(0..0, before);
         }
         let why = match end? {
+            EndedBy::Interrupt if left.is_some_and(|left| began.elapsed() >= left) => {
+                "the time of the run is used up".into()
+            }
             EndedBy::Interrupt => return Some(Stopped::Interrupted),
             EndedBy::Shutdown(why) => format!("shut down: {why}"),
             _ if self.session.sched.live() == 0 => "all tasks have ended".into(),
-            _ => "nobody can run".into(),
+            _ => "nobody can run; tasks shows what each waits for".into(),
         };
         Some(Stopped::Over(why))
-    }
-
-    /// Whether Ctrl-C was pressed since the last time.
-    fn is_interrupted(&self) -> bool {
-        let asked = self.polls % LOOK_EVERY == LOOK_EVERY - 1 && self.watch.is_some_and(|watch| watch());
-        self.interrupted.swap(false, Ordering::Relaxed) || asked
     }
 
     /// Makes so many polls.
@@ -182,9 +222,26 @@ impl<'a> Microscope<'a> {
 
     /// Polls until it is there, nobody can run, or somebody interrupts.
     fn walk(&mut self, there: impl Fn(&Self) -> bool) -> Stopped {
+        let stopped = self.walk_on(there);
+        if let Some(watch) = &mut self.watch {
+            watch.over();
+        }
+        stopped
+    }
+
+    /// The same, without an end to the walk.
+    fn walk_on(&mut self, there: impl Fn(&Self) -> bool) -> Stopped {
+        let mut looked = Instant::now();
         while !there(self) {
-            if self.is_interrupted() {
+            if self.is_ended_by_signal() {
                 return Stopped::Interrupted;
+            }
+            if looked.elapsed() >= LOOK_EVERY {
+                let (polls, sched) = (self.polls, &self.session.sched);
+                if !self.watch.as_mut().is_none_or(|watch| watch.goes_on(polls, sched)) {
+                    return Stopped::Interrupted;
+                }
+                looked = Instant::now();
             }
             if let Some(stopped) = self.poll() {
                 return stopped;
@@ -195,7 +252,8 @@ impl<'a> Microscope<'a> {
 
     /// Goes back by so many polls.
     ///
-    /// An error says why that cannot be; then nothing has changed.
+    /// Stopped on the way, it is where it came to: what was changed later than that is not changed any more. An error says why there is no
+    /// way back.
     pub(super) fn back(&mut self, polls: u64) -> Result<Stopped, String> {
         if self.polls == 0 {
             return Err("nothing has run yet, so there is no way back".into());
@@ -210,7 +268,7 @@ impl<'a> Microscope<'a> {
         let to = self.polls.saturating_sub(polls);
         let fresh = session(self.plan, self.jobs, &self.interrupted).map_err(|error| format!("{error:#}"))?;
         self.session = fresh;
-        self.polls = 0;
+        (self.polls, self.took) = (0, Duration::ZERO);
         let mut changes = std::mem::take(&mut self.changes);
         changes.retain(|(after, _)| *after <= to);
         for (after, change) in changes {
@@ -255,12 +313,12 @@ impl<'a> Microscope<'a> {
                 self.session.sched.refuel(id, Fuel(*fuel)).map_err(said)
             }
             Change::Send(channel, message) => {
-                let sent = self.session.channels().sender(channel, ROOM).and_then(|end| end.try_send(message));
+                let sent = self.channel(channel)?.try_send(message);
                 sent.map_err(|error| format!("channel '{channel}': {error}"))
             }
             Change::Close(channel) => {
-                let closed = self.session.channels().sender(channel, ROOM).map(|end| end.close());
-                closed.map_err(|error| format!("channel '{channel}': {error}"))
+                self.channel(channel)?.close();
+                Ok(())
             }
             Change::Poke(task, export, address, bytes) => {
                 let id = self.id(task)?;

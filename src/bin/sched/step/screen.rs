@@ -15,18 +15,28 @@
 //! What is to be drawn is collected in a [`View`] first, so that drawing is a function of that and can be tested without a terminal.
 
 use super::command::{Change, Command, HELP, Until, parse};
-use super::microscope::{Microscope, Stopped};
+use super::microscope::{Microscope, Stopped, Watch};
 use super::{obey, show};
 use crate::output;
+use crate::report::INTERRUPTED;
+use crate::run::Sched;
 use anyhow::Result;
 use fuelsched::TaskState;
 use fuelsched::reason::Param;
-use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
+use ratatui::{DefaultTerminal, Frame};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 /// The smallest screen that all of it fits on.
@@ -63,6 +73,31 @@ struct View {
     over: Option<(String, u16)>,
 }
 
+/// The terminal, and what stands there: shared by those who draw between walks and during one.
+#[derive(Clone)]
+struct Stage(Rc<RefCell<(DefaultTerminal, View)>>);
+
+impl Stage {
+    /// Draws.
+    fn show(&self, view: View) -> io::Result<()> {
+        let (terminal, shown) = &mut *self.0.borrow_mut();
+        *shown = view;
+        terminal.draw(|frame| draw(frame, shown)).map(drop)
+    }
+}
+
+impl Watch for Stage {
+    fn goes_on(&mut self, polls: u64, sched: &Sched) -> bool {
+        let (terminal, shown) = &mut *self.0.borrow_mut();
+        shown.over = None;
+        let so_far = [output::count(polls, "poll"), format!("clock {}", sched.now()), format!("{} live", sched.live())];
+        shown.bottom = format!("running: {}; Esc stops", so_far.join(", "));
+        // If it cannot be drawn now, it will be said when the walk is over.
+        let _ = terminal.draw(|frame| draw(frame, shown));
+        !esc_was_pressed()
+    }
+}
+
 /// What is chosen, typed and said.
 #[derive(Debug, Default)]
 struct Hand {
@@ -80,23 +115,39 @@ struct Hand {
     done: bool,
 }
 
+/// A flag that a signal raises. A second one, should the first not be heeded in the middle of a long poll, ends the process; the terminal is
+/// put back before.
+pub(super) fn catch_interrupt() -> Result<Arc<AtomicBool>> {
+    let raised = Arc::new(AtomicBool::new(false));
+    let (mut signals, flag) = (Signals::new([SIGINT, SIGTERM])?, raised.clone());
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        for _ in signals.forever() {
+            if flag.swap(true, Ordering::Relaxed) {
+                ratatui::restore();
+                signal_hook::low_level::exit(i32::from(INTERRUPTED));
+            }
+        }
+    })?;
+    Ok(raised)
+}
+
 /// Shows the microscope until the user has had enough. The terminal is put back however that ends.
 pub(super) fn run(microscope: &mut Microscope<'_>) -> Result<()> {
     output::hush(true);
-    let mut terminal = ratatui::try_init()?;
-    microscope.watch(Some(esc_was_pressed));
-    let shown = show_all(microscope, &mut terminal);
+    let stage = Stage(Rc::new(RefCell::new((ratatui::try_init()?, View::default()))));
+    microscope.watch(Box::new(stage.clone()));
+    let shown = show_all(microscope, &stage);
     ratatui::try_restore()?;
     output::hush(false);
     shown
 }
 
 /// Draws, waits for a key, does what it says, and so on.
-fn show_all(microscope: &mut Microscope<'_>, terminal: &mut ratatui::DefaultTerminal) -> Result<()> {
+fn show_all(microscope: &mut Microscope<'_>, stage: &Stage) -> Result<()> {
     let mut hand = Hand::default();
     while !hand.done && !microscope.is_ended_by_signal() {
         let view = look(microscope, &mut hand);
-        terminal.draw(|frame| draw(frame, &view))?;
+        stage.show(view)?;
         if event::poll(PATIENCE)?
             && let Event::Key(key) = event::read()?
             && key.kind != KeyEventKind::Release

@@ -36,6 +36,7 @@ pub(super) fn show(microscope: &mut Microscope<'_>, show: &Show) -> Result<Strin
         Show::Ready => ready(microscope),
         Show::Policy => policy(microscope),
         Show::Ledger => ledger(microscope),
+        Show::Channels => channels(microscope),
         Show::Last => last(microscope).join("\n") + "\n",
         Show::Stack(task) => stack(microscope, task)?.join("\n") + "\n",
         Show::Memory(task, export, from, length) => memory(microscope, task, export, *from, *length)?,
@@ -163,6 +164,20 @@ fn ledger(microscope: &Microscope<'_>) -> String {
         rows,
         &[1, 2, 3, 4, 5, 6],
     )
+}
+
+/// The channels.
+fn channels(microscope: &Microscope<'_>) -> String {
+    let row = |name: String| {
+        let channel = microscope.channel(&name).ok()?;
+        let (senders, receivers) = channel.waiting();
+        let closed = if channel.is_closed() { "closed" } else { "" };
+        let numbers = [channel.len(), channel.capacity(), senders, receivers].map(|number| number.to_string());
+        let name = output::clean(&name);
+        Some(std::iter::once(name).chain(numbers).chain([closed.to_string()]).collect())
+    };
+    let rows = microscope.channels().into_iter().take(MOST_TASKS).filter_map(row);
+    output::table(&["channel", "messages", "of", "senders wait", "receivers wait", ""], rows, &[1, 2, 3, 4])
 }
 
 /// The latest poll, and what came of it.
