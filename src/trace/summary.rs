@@ -4,7 +4,7 @@
 //! |---|---|
 //! | *turnaround* | from when it could first run to its end |
 //! | *response* | from when it could first run to its first slice |
-//! | *waiting* | turnaround, less the fuel charged to it, less the time from each slice that ended in blocked to its next slice |
+//! | *waiting* | turnaround, less the fuel charged to it, less the time in which it waited for something or was suspended |
 //! | *deadline misses* | its periods in which it did not get its runtime in time |
 //!
 //! **Deadlines.** Task with release `r`, period `P`, runtime `R` and relative deadline `D` (`P`, unless given): period `k` begins at
@@ -21,8 +21,8 @@
 
 use super::{Ended, Observer, Slice, Spawned};
 use crate::outcome::Outcome;
-use crate::reason::{Control, Params, SliceEnd};
-use crate::unit::Fuel;
+use crate::reason::{Control, Params, ReadyReason, SliceEnd};
+use crate::unit::{Fuel, TaskId};
 
 /// An observer that adds up how the tasks of a run fare.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +35,8 @@ pub struct Summary {
     one_ended: bool,
     /// The virtual clock, as far as it is known.
     now: Fuel,
+    /// Which task is in each slot: its place in the order of spawning.
+    slots: Vec<u64>,
 }
 
 /// How one task fared.
@@ -51,7 +53,7 @@ pub struct Fare {
     pub succeeded: bool,
     /// Fuel charged to it.
     pub service: Fuel,
-    /// From slices that ended in blocked to the slices after them.
+    /// While it waited for something, or was suspended: until it was ready again.
     pub blocked: Fuel,
     /// Fuel charged to it while all tasks had been released and none had ended.
     shared: Fuel,
@@ -137,6 +139,14 @@ impl Fare {
             deadlines.advance(now, false, self.away.is_none());
         }
     }
+
+    /// It could run again from now on.
+    fn back(&mut self, now: Fuel) {
+        self.idle_until(now);
+        if let Some(since) = self.away.take() {
+            self.blocked = self.blocked.plus(now.minus(since));
+        }
+    }
 }
 
 impl Summary {
@@ -206,6 +216,11 @@ impl Observer for Summary {
     fn spawned(&mut self, task: &Spawned) {
         self.all_released = self.all_released.max(task.released);
         self.tasks.push(Fare::new(task.released, &task.params));
+        let slot = task.id.index();
+        if slot >= self.slots.len() {
+            self.slots.resize(slot + 1, u64::MAX);
+        }
+        self.slots[slot] = task.spawn_index;
     }
 
     fn control(&mut self, spawn_index: u64, control: &Control) {
@@ -213,19 +228,18 @@ impl Observer for Summary {
         let Some(task) = self.task(spawn_index) else {
             return;
         };
-        match control {
-            Control::Suspend if task.away.is_none() => {
-                task.idle_until(now);
-                task.away = Some(now);
-            }
-            // Ready or not, it has not run; where it also waited for fuel, it is away until its next slice.
-            Control::Resume => {
-                task.idle_until(now);
-                if let Some(since) = task.away.take() {
-                    task.blocked = task.blocked.plus(now.minus(since));
-                }
-            }
-            _ => {}
+        // Until it is ready again: a task that is resumed may still wait for something.
+        if *control == Control::Suspend && task.away.is_none() {
+            task.idle_until(now);
+            task.away = Some(now);
+        }
+    }
+
+    fn ready(&mut self, id: TaskId, _why: ReadyReason, now: Fuel) {
+        let task = self.slots.get(id.index()).copied().and_then(|spawn_index| self.task(spawn_index));
+        // What is new counts from its release.
+        if let Some(task) = task.filter(|task| task.away.is_some()) {
+            task.back(now);
         }
     }
 
@@ -239,10 +253,7 @@ impl Observer for Summary {
         let Some(task) = self.task(slice.spawn_index) else {
             return;
         };
-        task.idle_until(slice.at);
-        if let Some(since) = task.away.take() {
-            task.blocked = task.blocked.plus(slice.at.minus(since));
-        }
+        task.back(slice.at);
         task.first.get_or_insert(slice.at);
         task.service = task.service.plus(slice.charged);
         if shared {
@@ -318,7 +329,7 @@ impl Deadlines {
             if at > until {
                 break;
             }
-            self.go(at, ran);
+            self.go(at, ran, wanted);
             match self.begun.take() {
                 None => {
                     self.begun = Some(self.service);
@@ -326,21 +337,21 @@ impl Deadlines {
                 }
                 Some(before) => {
                     let met = self.service - before >= self.runtime || self.service >= self.runtime * (self.next + 1);
-                    self.misses += u64::from(!(met || self.excused || !wanted));
+                    self.misses += u64::from(!(met || self.excused));
                     self.next += 1;
                     self.skip(until, ran, wanted);
                 }
             }
-            self.excused |= !wanted;
         }
-        self.go(until, ran);
-        self.excused |= !wanted;
+        self.go(until, ran, wanted);
     }
 
     /// Lets time pass in which nothing is due.
-    fn go(&mut self, at: u128, ran: bool) {
+    fn go(&mut self, at: u128, ran: bool, wanted: bool) {
         let passed = at.saturating_sub(self.now);
         self.service += if ran { passed } else { 0 };
+        // Whoever comes back at the very beginning of a period was not away in it.
+        self.excused |= passed > 0 && !wanted;
         self.now = self.now.max(at);
     }
 
@@ -359,7 +370,7 @@ impl Deadlines {
         };
         self.misses = self.misses.saturating_add(u64::try_from(missed).unwrap_or(u64::MAX));
         self.next += whole;
-        self.go(self.now + whole * self.period, ran);
+        self.go(self.now + whole * self.period, ran, wanted);
     }
 }
 
@@ -367,7 +378,6 @@ impl Deadlines {
 mod tests {
     use super::*;
     use crate::reason::{Param, PickReason};
-    use crate::unit::TaskId;
     use crate::value::Value;
 
     /// A run, told event by event.
@@ -493,5 +503,17 @@ mod tests {
         told.run(0, 250, 10, SliceEnd::Preempted);
         told.end(0, 399, Outcome::Stopped);
         assert_eq!(told.0.deadline_misses(), Some(0));
+    }
+
+    #[test]
+    fn whoever_is_back_when_a_period_begins_is_not_excused_in_it() {
+        let mut told = Told(Summary::new());
+        told.spawn(0, 0, &[Param::Period(Fuel(100)), Param::Runtime(Fuel(10))]);
+        told.run(0, 50, 10, SliceEnd::Blocked);
+        // Another has the second period, in which this one is ready from the beginning.
+        told.0.ready(TaskId::new(0, 0), ReadyReason::Replenished, Fuel(100));
+        told.run(0, 230, 10, SliceEnd::Preempted);
+        told.end(0, 240, Outcome::Returned(Vec::new()));
+        assert_eq!((told.0.deadline_misses(), told.0.waiting().unwrap().max), (Some(1), Fuel(50 + 130)));
     }
 }

@@ -140,6 +140,7 @@ impl Observer for Watch {
     }
 
     fn ready(&mut self, id: TaskId, why: ReadyReason, now: Fuel) {
+        self.summary.ready(id, why, now);
         self.events.ready(id, why, now);
         self.seen.ready(id, why, now);
     }
