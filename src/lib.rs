@@ -94,4 +94,6 @@ mod docs {
     struct Workers;
     #[doc = include_str!("../docs/profile.md")]
     struct Profile;
+    #[doc = include_str!("../docs/wakers.md")]
+    struct Wakers;
 }

@@ -164,3 +164,8 @@ fn the_page_on_profiles_shows_what_is_printed() {
 fn the_page_on_steps_shows_what_is_printed() {
     assert!(check("docs/step.md") > 0);
 }
+
+#[test]
+fn the_lab_shows_what_is_printed() {
+    assert!(check("docs/lab.md") >= 20);
+}

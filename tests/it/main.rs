@@ -48,6 +48,8 @@ mod html;
 #[cfg(feature = "cli")]
 mod inspect_command;
 #[cfg(feature = "cli")]
+mod lab;
+#[cfg(feature = "cli")]
 mod plan;
 #[cfg(feature = "cli")]
 mod precompiled;
