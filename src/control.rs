@@ -55,6 +55,28 @@ pub(crate) enum Command {
     },
     /// The functions on its stack.
     Stack,
+    /// All that is in it, but no more than so many globals.
+    #[cfg(feature = "debug")]
+    Insides {
+        /// How many.
+        most: usize,
+    },
+    /// Bytes of a memory, by its index.
+    #[cfg(feature = "debug")]
+    ReadPrivate {
+        /// The memory.
+        memory: u32,
+        /// From where.
+        offset: usize,
+        /// How many.
+        len: usize,
+    },
+    /// The value of a global, by its index.
+    #[cfg(feature = "debug")]
+    PrivateGlobal {
+        /// The global.
+        global: u32,
+    },
     /// The value of a global.
     Global {
         /// The global.
@@ -82,6 +104,9 @@ pub(crate) enum Answer {
     Value(Value),
     /// The functions, the innermost first.
     Stack(Vec<Frame>),
+    /// What is in it.
+    #[cfg(feature = "debug")]
+    Insides(crate::insides::Insides),
 }
 
 /// One command in, one answer out, and whether there is anybody to answer.

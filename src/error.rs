@@ -211,6 +211,20 @@ pub enum ErrorKind {
     NotStarted(TaskId),
     /// The task's guest cannot be inspected now: it waits in a function of its host's.
     InHostFunction(TaskId),
+    /// The task's engine does not debug its guests, so only what they export can be seen.
+    NotInstrumented {
+        /// The module of the instance.
+        module: String,
+    },
+    /// There is no memory or global of that number.
+    NoSuchIndex {
+        /// The module of the instance.
+        module: String,
+        /// What was asked for: a memory, a global.
+        what: &'static str,
+        /// The number.
+        index: u32,
+    },
     /// The export is no memory.
     NoSuchMemory {
         /// The module of the instance.
@@ -387,6 +401,8 @@ impl ErrorKind {
             ErrorKind::NotInspectable(_)
             | ErrorKind::NotStarted(_)
             | ErrorKind::InHostFunction(_)
+            | ErrorKind::NotInstrumented { .. }
+            | ErrorKind::NoSuchIndex { .. }
             | ErrorKind::NoSuchMemory { .. }
             | ErrorKind::NoSuchGlobal { .. }
             | ErrorKind::ImmutableGlobal { .. } => self.fmt_inspection(f),
@@ -441,6 +457,11 @@ impl ErrorKind {
                 f,
                 "task {id} cannot be inspected now: it waits in a function of its host's; ask again when it has been preempted in its own code"
             ),
+            ErrorKind::NotInstrumented { module } => write!(
+                f,
+                "{module}: only what it exports can be seen; its engine does not debug its guests (EngineConfig::guest_debug)"
+            ),
+            ErrorKind::NoSuchIndex { module, what, index } => write!(f, "{module}: there is no {what} {index}"),
             ErrorKind::NoSuchMemory { module, export, actual } => {
                 f.write_str(&wrong_export(module, export, "memory", *actual))
             }

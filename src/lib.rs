@@ -7,6 +7,8 @@ pub mod clock;
 pub mod costs;
 pub mod error;
 pub mod frame;
+#[cfg(feature = "debug")]
+pub mod insides;
 mod near;
 pub mod reason;
 mod sync;

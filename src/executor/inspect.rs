@@ -83,6 +83,42 @@ impl<P: Policy, O: Observer> Executor<P, O> {
         }
     }
 
+    /// What is inside a guest, exported or not: the sizes of its memories, and the values of its globals, but no more than `most` of them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotInstrumented`] unless the engine [debugs](crate::EngineConfig::guest_debug) its guests.
+    #[cfg(feature = "debug")]
+    pub fn insides(&mut self, id: TaskId, most: usize) -> Result<crate::insides::Insides> {
+        match self.ask(id, Command::Insides { most })? {
+            Answer::Insides(insides) => Ok(insides),
+            _ => Err(ErrorKind::NotStarted(id).into()),
+        }
+    }
+
+    /// Copies bytes out of a memory, by its index in the module, whether it is exported or not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotInstrumented`], as of [`Executor::insides`]; [`ErrorKind::NoSuchIndex`], [`ErrorKind::OutOfBounds`].
+    #[cfg(feature = "debug")]
+    pub fn read_private_memory(&mut self, id: TaskId, memory: u32, offset: usize, into: &mut [u8]) -> Result<()> {
+        if let Answer::Bytes(bytes) = self.ask(id, Command::ReadPrivate { memory, offset, len: into.len() })? {
+            into.copy_from_slice(&bytes);
+        }
+        Ok(())
+    }
+
+    /// The value of a global, by its index in the module, whether it is exported or not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotInstrumented`], as of [`Executor::insides`]; [`ErrorKind::NoSuchIndex`], [`ErrorKind::GlobalType`] when it holds a reference.
+    #[cfg(feature = "debug")]
+    pub fn private_global(&mut self, id: TaskId, global: u32) -> Result<Value> {
+        match self.ask(id, Command::PrivateGlobal { global })? {
+            Answer::Value(value) => Ok(value),
+            _ => Err(ErrorKind::NotStarted(id).into()),
+        }
+    }
+
     /// One control poll: one command, one answer.
     fn ask(&mut self, id: TaskId, command: Command) -> Result<Answer> {
         let task = self.live_mut(id)?;

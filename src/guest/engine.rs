@@ -29,6 +29,9 @@ pub struct EngineConfig {
     memories: Memories,
     /// Functions of a stack that are looked up.
     stack_frames: NonZeroUsize,
+    /// Whether guests are instrumented, so that all that is in them can be seen.
+    #[cfg(feature = "debug")]
+    guest_debug: bool,
 }
 
 /// Where the memory of instances and their stacks comes from.
@@ -71,6 +74,8 @@ impl Default for EngineConfig {
             allocation: Allocation::Dense,
             memories: Memories::Reserved,
             stack_frames: NonZeroUsize::MIN,
+            #[cfg(feature = "debug")]
+            guest_debug: false,
         }
     }
 }
@@ -121,6 +126,16 @@ impl EngineConfig {
         self
     }
 
+    /// Whether guests are instrumented, so that all that is in them can be seen while they are suspended, exported or not
+    /// ([`Executor::insides`](crate::Executor::insides)). Off, unless set. It makes guests slower, and their frames on the stack larger; they use the
+    /// same fuel, to the unit.
+    #[cfg(feature = "debug")]
+    #[must_use]
+    pub fn guest_debug(mut self, on: bool) -> EngineConfig {
+        self.guest_debug = on;
+        self
+    }
+
     /// The same in Wasmtime's terms.
     fn to_wasmtime(&self) -> wasmtime::Config {
         let mut config = wasmtime::Config::new();
@@ -138,6 +153,8 @@ impl EngineConfig {
             NonZeroUsize::MIN => wasmtime::WasmBacktraceDetails::Disable,
             _ => wasmtime::WasmBacktraceDetails::Enable,
         });
+        #[cfg(feature = "debug")]
+        config.guest_debug(self.guest_debug);
         self.set_compiler(&mut config);
         if let Allocation::Pooling { tasks, max_memory } = self.allocation {
             let mut pool = wasmtime::PoolingAllocationConfig::new();

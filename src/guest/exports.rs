@@ -13,9 +13,9 @@ use wasmtime::{AsContext, AsContextMut, Extern, Global, Memory, Mutability};
 #[derive(Clone, Debug)]
 pub(super) struct Exports {
     /// The module, for messages.
-    module: Module,
+    pub(super) module: Module,
     /// The instance.
-    instance: wasmtime::Instance,
+    pub(super) instance: wasmtime::Instance,
 }
 
 impl Exports {
@@ -25,10 +25,9 @@ impl Exports {
     }
 
     /// Does what a command says.
-    pub(super) fn serve(&self, store: impl AsContextMut, command: &Command) -> Result<Answer> {
+    pub(super) fn serve(&self, mut store: impl AsContextMut, command: &Command) -> Result<Answer> {
         Ok(match command {
             Command::ReadMemory { export, offset, len } => {
-                let mut store = store;
                 let memory = self.memory(&mut store, export)?;
                 Answer::Bytes(self.region(&store, memory, *offset, *len)?.to_vec())
             }
@@ -37,6 +36,14 @@ impl Exports {
                 Answer::Done
             }
             Command::Stack => Answer::Stack(stack::frames(&store)),
+            #[cfg(feature = "debug")]
+            Command::Insides { most } => Answer::Insides(self.insides(store.as_context_mut(), *most)?),
+            #[cfg(feature = "debug")]
+            Command::ReadPrivate { memory, offset, len } => {
+                Answer::Bytes(self.read_private(store.as_context_mut(), *memory, *offset, *len)?)
+            }
+            #[cfg(feature = "debug")]
+            Command::PrivateGlobal { global } => Answer::Value(self.private_global(store.as_context_mut(), *global)?),
             Command::MemorySize { export } => Answer::Size(self.memory_size(store, export)?),
             Command::Global { export } => Answer::Value(self.global(store, export)?),
             Command::SetGlobal { export, value } => {
@@ -121,7 +128,13 @@ impl Exports {
     }
 
     /// So many bytes of a memory, from there.
-    fn region<'a>(&self, store: &'a impl AsContext, memory: Memory, offset: usize, len: usize) -> Result<&'a [u8]> {
+    pub(super) fn region<'a>(
+        &self,
+        store: &'a impl AsContext,
+        memory: Memory,
+        offset: usize,
+        len: usize,
+    ) -> Result<&'a [u8]> {
         let data = memory.data(store.as_context());
         let region = data.get(offset..).and_then(|rest| rest.get(..len));
         region.ok_or_else(|| self.out_of_bounds("read", offset, len, data.len()))
@@ -137,7 +150,7 @@ impl Exports {
     }
 
     /// A global that no host can look at.
-    fn holds_a_reference(&self, export: &str) -> Error {
+    pub(super) fn holds_a_reference(&self, export: &str) -> Error {
         self.wrong_type(format!(
             "the global '{}' holds a reference, which a host can neither read nor set",
             escape(export)

@@ -25,6 +25,8 @@ mod engine;
 mod exports;
 mod hook;
 mod host;
+#[cfg(feature = "debug")]
+mod insides;
 mod inspect;
 mod instance;
 mod limits;

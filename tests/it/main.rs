@@ -5,6 +5,8 @@ mod bench_guests;
 #[cfg(feature = "host")]
 mod channels;
 mod control;
+#[cfg(feature = "debug")]
+mod debug;
 mod dense;
 mod executor;
 mod fairness;

@@ -196,6 +196,59 @@ fn what_came_from_outside_is_in_the_way_of_going_back() {
     assert!(run.out.contains("error: there is no way back: tasks had the use of folders"), "{}", run.out);
 }
 
+#[cfg(feature = "debug")]
+#[test]
+fn what_is_not_exported_can_be_seen_where_guests_are_instrumented() {
+    let module = file(
+        "private.wat",
+        r#"(module (memory 1) (data (i32.const 0) "secret") (global $turns (mut i32) (i32.const 0)) (global i64 (i64.const 7))
+            (global (mut funcref) (ref.null func))
+            (func (export "main") (loop $again (global.set $turns (i32.add (global.get $turns) (i32.const 1))) (br $again))))"#,
+    );
+    let words = ["--debug", "--quantum", "100", module.as_str()];
+    let shown = done(&["step", "insides 0", "memory 0 0 8 @0", "global 0 @0", "back", "step 2", "global 0 @0"], &words);
+    let expected = "\
+1 poll, clock 100, 1 live, instrumented
+private, its slice 1: picked for turn
+granted 100, used 100; then preempted
+> insides 0
+ what        value
+──────────────────────────
+ memory @0   65,536 bytes
+ global @0   18 (i32)
+ global @1   7 (i64)
+ global @2   a reference
+> memory 0 0 8 @0
+00000000  73 65 63 72 65 74 00 00                          secret..
+> global 0 @0
+@0 = 18 (i32)
+";
+    assert!(shown.contains(expected) && shown.ends_with("@0 = 38 (i32)\n"), "{shown}");
+    let run = script("step\ninsides 0\nmemory 0 0 8 @1\nglobal 0 @3\nglobal 0 @2\npoke 0 0 00 @0", &words);
+    for part in [
+        "there is no memory @1\n",
+        "private.wat: there is no global 3\n",
+        "the global '@2' holds a reference",
+        "@0 is not exported, so it can be looked at, and not changed\n",
+    ] {
+        assert!(run.code == 1 && run.out.contains(part), "{part}: {run:?}");
+    }
+    let plain = script("step\ninsides 0\nglobal 0 @0\nmemory 0 0 1 @0", &words[1..]);
+    let refused = "only what it exports can be seen, unless with --debug\n";
+    assert_eq!((plain.code, plain.out.matches(refused).count()), (1, 3), "{plain:?}");
+}
+
+#[cfg(not(feature = "debug"))]
+#[test]
+fn a_build_that_cannot_instrument_guests_says_so() {
+    let said = "this build can show only what guests export; cargo build --release --features debug makes one";
+    let flag = script("step", &["--debug", "wasm/main.wat"]);
+    assert!(flag.code == 2 && flag.out.is_empty() && flag.err.contains(said), "{flag:?}");
+    let run = script("step\ninsides main\nglobal main @0\nmemory main 0 1 @0\npoke main 0 00 @0", &TWO);
+    assert!(run.code == 1 && run.out.matches(said).count() == 3, "{run:?}");
+    assert!(run.out.ends_with("@0 is not exported, so it can be looked at, and not changed\n"), "{run:?}");
+}
+
 #[test]
 fn a_limit_of_the_run_is_heeded() {
     let time = done(&["until end", "step"], &["--run-time", "50ms", "wasm/spin.wat"]);

@@ -434,6 +434,11 @@ pub(crate) struct StepArgs {
     #[arg(long, value_name = "NAME[:KEY=VALUE]...", value_parser = PolicySpec::parse)]
     policy: Option<PolicySpec>,
 
+    /// Compile the guests so that all of their memories and globals can be seen, exported or not: what is not is called @0, @1 and so on.
+    /// They are slower then, and have room for fewer calls on their stacks; the fuel is the same. In builds with the feature `debug`
+    #[arg(long)]
+    pub(crate) debug: bool,
+
     /// Take commands from a file, or from standard input (-), and print what each shows; help is a command
     #[arg(long, value_name = "FILE")]
     pub(crate) script: Option<String>,

@@ -111,7 +111,11 @@ pub(crate) fn engine(max_stack: usize) -> Result<Engine> {
 
 /// The same, where guests tell of so many functions on their stacks.
 pub(crate) fn engine_with_frames(max_stack: usize, frames: usize) -> Result<Engine> {
+    Ok(Engine::new(&engine_config(max_stack, frames))?)
+}
+
+/// The settings of those.
+pub(crate) fn engine_config(max_stack: usize, frames: usize) -> EngineConfig {
     let frames = NonZeroUsize::new(frames).unwrap_or(NonZeroUsize::MIN);
-    let config = EngineConfig::default().parallel_compilation(true).max_stack(max_stack).stack_frames(frames);
-    Ok(Engine::new(&config)?)
+    EngineConfig::default().parallel_compilation(true).max_stack(max_stack).stack_frames(frames)
 }

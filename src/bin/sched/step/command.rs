@@ -65,6 +65,8 @@ pub(super) enum Show {
     Memory(String, String, usize, usize),
     /// A global of a task: export.
     Global(String, String),
+    /// What is inside a task, exported or not.
+    Insides(String),
     /// What a task has printed.
     Output(String),
     /// This list.
@@ -100,6 +102,7 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("stack TASK", "the functions it is in"),
     ("memory TASK ADDRESS [LENGTH] [EXPORT]", "its memory (64 bytes of \"memory\")"),
     ("global TASK EXPORT", "one of its globals"),
+    ("insides TASK", "with --debug: all memories and globals; EXPORT may be @0, @1 then"),
     ("output TASK", "what it has printed"),
     ("set TASK quantum|weight|priority|deadline N", "change a parameter"),
     ("kill TASK, suspend TASK, resume TASK", "end it; pass it over; no more"),
@@ -154,6 +157,7 @@ fn command(first: &str, rest: &[&str], line: &str) -> Option<Result<Command, Str
         ("last", []) => show(Show::Last),
         ("help" | "?", []) => show(Show::Help),
         ("stack", [task]) => show(Show::Stack(text(task))),
+        ("insides", [task]) => show(Show::Insides(text(task))),
         ("output", [task]) => show(Show::Output(text(task))),
         ("global", [task, export]) => show(Show::Global(text(task), text(export))),
         ("memory", [task, address, rest @ ..]) => memory(task, address, rest),

@@ -24,6 +24,8 @@ pub(super) struct Microscope<'a> {
     interrupted: Arc<AtomicBool>,
     /// The run itself, as far as it has come.
     pub(super) session: Session<'a>,
+    /// Whether the guests are instrumented.
+    debug: bool,
     /// Polls so far.
     polls: u64,
     /// What was changed, and after how many polls.
@@ -63,6 +65,7 @@ impl<'a> Microscope<'a> {
         plan: &'a Plan,
         jobs: &'a [Job],
         interrupted: &Arc<AtomicBool>,
+        debug: bool,
     ) -> anyhow::Result<Microscope<'a>> {
         let session = session(plan, jobs, interrupted)?;
         Ok(Microscope {
@@ -70,6 +73,7 @@ impl<'a> Microscope<'a> {
             jobs,
             interrupted: interrupted.clone(),
             session,
+            debug,
             polls: 0,
             changes: Vec::new(),
             took: Duration::ZERO,
@@ -90,6 +94,11 @@ impl<'a> Microscope<'a> {
     /// Polls so far.
     pub(super) fn polls(&self) -> u64 {
         self.polls
+    }
+
+    /// Whether the guests are instrumented, so that what they do not export can be seen.
+    pub(super) fn debugs(&self) -> bool {
+        self.debug
     }
 
     /// What is run.
@@ -319,6 +328,9 @@ impl<'a> Microscope<'a> {
             Change::Close(channel) => {
                 self.channel(channel)?.close();
                 Ok(())
+            }
+            Change::Poke(_, private, ..) | Change::SetGlobal(_, private, _) if private.starts_with('@') => {
+                Err(format!("{private} is not exported, so it can be looked at, and not changed"))
             }
             Change::Poke(task, export, address, bytes) => {
                 let id = self.id(task)?;

@@ -9,6 +9,7 @@
 //! Time goes by fuel here and random numbers by a seed, unless the plan says otherwise: then a run is the same every time, and so there is a way back.
 
 mod command;
+mod insides;
 mod microscope;
 mod screen;
 mod seen;
@@ -17,7 +18,7 @@ mod show;
 pub(crate) use seen::Seen;
 
 use crate::args::StepArgs;
-use crate::engine_with_frames;
+use crate::engine_config;
 use crate::job;
 use crate::output;
 use crate::plan::Stdout;
@@ -26,7 +27,7 @@ use crate::report::INTERRUPTED;
 use crate::run::{Sched, can_run, catch_interrupt};
 use anyhow::{Context, Result, ensure};
 use command::{Command, parse};
-use fuelsched::Fuel;
+use fuelsched::{Engine, Fuel};
 use microscope::{Microscope, Watch};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read as _};
@@ -51,8 +52,9 @@ pub(crate) fn step(args: &StepArgs) -> Result<ExitCode> {
         "there is no terminal to show it on; --script FILE takes commands from a file, - from standard input"
     );
     let interrupted = if script.is_some() { catch_interrupt()? } else { screen::catch_interrupt()? };
-    let jobs = job::load(&engine_with_frames(plan.max_stack, FRAMES)?, &mut plan)?;
-    let mut microscope = Microscope::new(&plan, &jobs, &interrupted)?;
+    let engine = Engine::new(&insides::config(engine_config(plan.max_stack, FRAMES), args.debug)?)?;
+    let jobs = job::load(&engine, &mut plan)?;
+    let mut microscope = Microscope::new(&plan, &jobs, &interrupted, args.debug)?;
     if !can_run(&microscope.session.spawned) || microscope.tasks().is_empty() {
         return Ok(ExitCode::from(2));
     }

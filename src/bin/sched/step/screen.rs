@@ -302,7 +302,11 @@ fn look(microscope: &mut Microscope<'_>, hand: &mut Hand) -> View {
     let place = format!("sched step · {} · {}", show::place(microscope), policy.written());
     let (last, ready) = (show::last(microscope), show::ready(microscope));
     let stack = show::stack(microscope, &chosen).unwrap_or_else(|why| vec![why]);
-    let memory = show::memory(microscope, &chosen, "memory", hand.address, WINDOW).unwrap_or_else(|why| why);
+    let memory = match show::memory(microscope, &chosen, "memory", hand.address, WINDOW) {
+        Err(_) if microscope.debugs() => show::memory(microscope, &chosen, "@0", hand.address, WINDOW),
+        memory => memory,
+    };
+    let memory = memory.unwrap_or_else(|why| why);
     let bottom = match &hand.typed {
         Some(typed) => format!(":{typed}▏"),
         None => hand.message.clone(),

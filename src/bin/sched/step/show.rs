@@ -1,6 +1,7 @@
 //! What is to be seen through the microscope, as text: the same in a script and on the screen.
 
 use super::command::{Show, help};
+use super::insides;
 use super::microscope::{Microscope, Stopped};
 use crate::output;
 use fuelsched::policy::{NOBODY, Policy as _};
@@ -12,12 +13,13 @@ const MOST_BYTES: usize = 4096;
 /// Bytes in a line of them.
 const IN_A_LINE: usize = 16;
 /// The most tasks that are listed.
-const MOST_TASKS: usize = 1000;
+pub(super) const MOST_TASKS: usize = 1000;
 
 /// Where the run is, in a line.
 pub(super) fn place(microscope: &Microscope<'_>) -> String {
     let sched = &microscope.session.sched;
-    format!("{}, clock {}, {} live", output::count(microscope.polls(), "poll"), sched.now(), sched.live())
+    let debug = if microscope.debugs() { ", instrumented" } else { "" };
+    format!("{}, clock {}, {} live{debug}", output::count(microscope.polls(), "poll"), sched.now(), sched.live())
 }
 
 /// What a walk came to, in a line if there is anything to say.
@@ -42,9 +44,13 @@ pub(super) fn show(microscope: &mut Microscope<'_>, show: &Show) -> Result<Strin
         Show::Memory(task, export, from, length) => memory(microscope, task, export, *from, *length)?,
         Show::Global(task, export) => {
             let id = microscope.id(task)?;
-            let value = microscope.session.sched.global(id, export).map_err(|error| error.to_string())?;
+            let value = match private(export) {
+                Some(index) => insides::global(microscope, id, index)?,
+                None => microscope.session.sched.global(id, export).map_err(|error| error.to_string())?,
+            };
             format!("{export} = {value} ({})\n", value.ty())
         }
+        Show::Insides(task) => insides::all(microscope, task)?,
         Show::Output(task) => printed(microscope, task)?,
         Show::Help => help(),
     })
@@ -229,13 +235,16 @@ pub(super) fn memory(
         ));
     }
     let id = microscope.id(task)?;
-    let sched = &mut microscope.session.sched;
-    let size = sched.memory_size(id, export).map_err(|error| error.to_string())?;
-    let mut bytes = vec![0; length.min(size.saturating_sub(from))];
-    if bytes.is_empty() {
-        return Err(format!("{export} has {} bytes, so there is nothing at {from:#x}", Fuel(size as u64)));
-    }
-    sched.read_memory(id, export, from, &mut bytes).map_err(|error| error.to_string())?;
+    let bytes = match private(export) {
+        Some(index) => insides::memory(microscope, id, index, from, length)?,
+        None => {
+            let sched = &mut microscope.session.sched;
+            let size = sched.memory_size(id, export).map_err(|error| error.to_string())?;
+            let mut bytes = vec![0; in_reach(export, size, from, length)?];
+            sched.read_memory(id, export, from, &mut bytes).map_err(|error| error.to_string())?;
+            bytes
+        }
+    };
     let mut text = String::new();
     for (line, chunk) in bytes.chunks(IN_A_LINE).enumerate() {
         let hex: Vec<String> = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -245,6 +254,18 @@ pub(super) fn memory(
         let _ = writeln!(text, "{:08x}  {:width$}  {seen}", from + line * IN_A_LINE, hex.join(" "));
     }
     Ok(text)
+}
+
+/// How many of the bytes that are asked for are there.
+pub(super) fn in_reach(memory: &str, size: usize, from: usize, length: usize) -> Result<usize, String> {
+    let reach = length.min(size.saturating_sub(from));
+    let there = || format!("{memory} has {} bytes, so there is nothing at {from:#x}", Fuel(size as u64));
+    if reach > 0 { Ok(reach) } else { Err(there()) }
+}
+
+/// The index of what is not exported and written as `@1`.
+fn private(export: &str) -> Option<u32> {
+    export.strip_prefix('@').and_then(|index| index.parse().ok())
 }
 
 /// What a task has printed.
