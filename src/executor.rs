@@ -409,6 +409,11 @@ impl<P: Policy, O: Observer> Executor<P, O> {
             }
         }
         let grant = run.grant.min(task.budget_left()).min(cap).max(Fuel(1));
+        if self.observer.follows_windows()
+            && let Some(window) = self.policy.window()
+        {
+            self.observer.window(&window);
+        }
         self.observer.picked(run.id, grant, run.why);
         task.meter.begin(grant);
         let mut outcome = None;

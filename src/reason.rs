@@ -153,6 +153,19 @@ pub enum ReadyReason {
     Inherited,
 }
 
+/// The window in which a task was picked, where the policy is [`Cyclic`](crate::policy::Cyclic), as an observer is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InWindow {
+    /// Which frame: how many were completed before it.
+    pub frame: u64,
+    /// Which mode, by its place among the modes.
+    pub mode: u32,
+    /// Which window of that, by its place in the mode's list.
+    pub window: u32,
+    /// When it begins and when it ends, on the virtual clock; `None` where windows are measured in time.
+    pub span: Option<(Fuel, Fuel)>,
+}
+
 /// A message that a task has sent or received, as an observer is told of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Message {

@@ -34,7 +34,7 @@ use super::{Fault, FaultKind, Pick, Policy, ReadyQueue, RoundRobin, Run, refuse,
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::pace::Pace;
-use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
+use crate::reason::{InWindow, Param, Params, PickReason, ReadyReason, SliceEnd};
 use crate::unit::{Fuel, TaskId};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -659,6 +659,18 @@ impl Policy for Cyclic {
 
     fn take_fault(&mut self) -> Option<Fault> {
         self.faults.pop_front()
+    }
+
+    fn window(&self) -> Option<InWindow> {
+        let window = self.table().window_at(self.position)?;
+        let span = match self.ruler {
+            Ruler::Time { .. } => None,
+            Ruler::Fuel => {
+                let begins = self.seen.unwrap_or_default().saturating_sub(self.position - window.offset);
+                Some((Fuel(begins), Fuel(begins.saturating_add(window.end - window.offset))))
+            }
+        };
+        Some(InWindow { frame: self.frames, mode: self.mode as u32, window: window.index, span })
     }
 
     fn numbers(&self, id: TaskId) -> Vec<(&'static str, i64)> {

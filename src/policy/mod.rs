@@ -38,7 +38,7 @@ pub use timed::Timed;
 pub use weighted::Weighted;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::reason::{Param, Params, PickReason, ReadyReason, SliceEnd};
+use crate::reason::{InWindow, Param, Params, PickReason, ReadyReason, SliceEnd};
 use crate::unit::{Fuel, GroupId, TaskId};
 use std::time::Duration;
 
@@ -174,6 +174,11 @@ pub trait Policy: Send {
         None
     }
 
+    /// The window in which the task that was just picked is to run, if the policy has windows.
+    fn window(&self) -> Option<InWindow> {
+        None
+    }
+
     /// The policy's own numbers for a task, by name, for display.
     fn numbers(&self, id: TaskId) -> Vec<(&'static str, i64)> {
         let _ = id;
@@ -219,6 +224,9 @@ impl<P: Policy + ?Sized> Policy for Box<P> {
     }
     fn take_fault(&mut self) -> Option<Fault> {
         (**self).take_fault()
+    }
+    fn window(&self) -> Option<InWindow> {
+        (**self).window()
     }
     fn numbers(&self, id: TaskId) -> Vec<(&'static str, i64)> {
         (**self).numbers(id)

@@ -21,7 +21,7 @@ use super::{Fault, Pick, Policy, Table};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::pace::Pace;
-use crate::reason::{Param, Params, ReadyReason, SliceEnd};
+use crate::reason::{InWindow, Param, Params, ReadyReason, SliceEnd};
 use crate::unit::{Fuel, GroupId, TaskId};
 use std::time::Duration;
 
@@ -163,6 +163,10 @@ impl<P: Policy> Policy for Timed<P> {
 
     fn take_fault(&mut self) -> Option<Fault> {
         self.inner.take_fault()
+    }
+
+    fn window(&self) -> Option<InWindow> {
+        self.inner.window()
     }
 
     /// The inner policy's, and how many picoseconds the task's fuel is expected to take, because most takes less than a nanosecond.

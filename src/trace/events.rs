@@ -29,7 +29,9 @@ pub use ring::Ring;
 
 use super::{Ended, GroupControl, Observer, Slice, Spawned};
 use crate::outcome::Outcome;
-use crate::reason::{Action, BlockedOn, Control, Incident, Message, Param, PickReason, ReadyReason, SliceEnd, WokenBy};
+use crate::reason::{
+    Action, BlockedOn, Control, InWindow, Incident, Message, Param, PickReason, ReadyReason, SliceEnd, WokenBy,
+};
 use crate::unit::{Fuel, GroupId, TaskId};
 use std::fmt;
 use std::time::Instant;
@@ -124,6 +126,8 @@ pub enum What {
         /// What.
         act: Act,
     },
+    /// The window of a policy's in which the slice that follows is, if it is another than before.
+    Window(InWindow),
     /// A supervisor saw an incident.
     Health {
         /// The task.
@@ -630,6 +634,8 @@ pub struct Events<S = Ring> {
     slice: Option<usize>,
     /// Who woke the task that is ready next.
     woken: Option<WokenBy>,
+    /// The latest window.
+    window: Option<InWindow>,
 }
 
 /// A clock that is read.
@@ -662,6 +668,7 @@ impl<S: Sink> Events<S> {
             kept: Vec::new(),
             slice: None,
             woken: None,
+            window: None,
         }
     }
 
@@ -793,6 +800,16 @@ impl<S: Sink> Observer for Events<S> {
     fn run_ends(&mut self, now: Fuel) {
         self.now = now;
         self.note(What::FrameEnds);
+    }
+
+    fn follows_windows(&self) -> bool {
+        true
+    }
+
+    fn window(&mut self, window: &InWindow) {
+        if self.window.replace(*window) != Some(*window) {
+            self.note(What::Window(*window));
+        }
     }
 
     fn health(&mut self, id: TaskId, incident: Incident, action: Action) {

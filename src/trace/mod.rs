@@ -23,7 +23,7 @@ use crate::account::Group;
 use crate::ledger::Ledger;
 use crate::outcome::Outcome;
 use crate::reason::{
-    Action, BlockedOn, Control, Incident, Message, Params, PickReason, ReadyReason, SliceEnd, WokenBy,
+    Action, BlockedOn, Control, InWindow, Incident, Message, Params, PickReason, ReadyReason, SliceEnd, WokenBy,
 };
 use crate::unit::{Fuel, GroupId, TaskId};
 
@@ -186,6 +186,16 @@ pub trait Observer {
         let _ = (id, incident, action);
     }
 
+    /// Whether it wants to know of the windows of a policy that has some.
+    fn follows_windows(&self) -> bool {
+        false
+    }
+
+    /// The task that is told of next as picked runs in this window.
+    fn window(&mut self, window: &InWindow) {
+        let _ = window;
+    }
+
     /// A task is about to be polled, with this grant.
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {
         let _ = (id, grant, why);
@@ -260,6 +270,13 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn blocked(&mut self, id: TaskId, on: &BlockedOn) {
         self.0.blocked(id, on);
         self.1.blocked(id, on);
+    }
+    fn follows_windows(&self) -> bool {
+        self.0.follows_windows() || self.1.follows_windows()
+    }
+    fn window(&mut self, window: &InWindow) {
+        self.0.window(window);
+        self.1.window(window);
     }
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {
         self.0.picked(id, grant, why);
@@ -341,6 +358,14 @@ impl<A: Observer> Observer for Option<A> {
     fn blocked(&mut self, id: TaskId, on: &BlockedOn) {
         if let Some(observer) = self {
             observer.blocked(id, on);
+        }
+    }
+    fn follows_windows(&self) -> bool {
+        self.as_ref().is_some_and(Observer::follows_windows)
+    }
+    fn window(&mut self, window: &InWindow) {
+        if let Some(observer) = self {
+            observer.window(window);
         }
     }
     fn picked(&mut self, id: TaskId, grant: Fuel, why: PickReason) {

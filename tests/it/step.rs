@@ -98,6 +98,22 @@ fn going_on_from_the_middle_ends_as_a_run_does() {
 }
 
 #[test]
+fn windows_are_shown_where_the_policy_has_some() {
+    let shown = done(&["step 5", "policy"], &["--plan", "docs/lab/overrun.toml"]);
+    let expected = "\
+logger, its slice 2: picked for window 1
+granted 54,459, used 65,541, 11,082 more than that; then preempted
+window 1 of frame 1: 110,000 to 170,000
+> policy
+cyclic, quantum 10,000
+control: partition 0, debt 0
+logger: partition 1, debt 11,082
+display: partition 2, debt 0
+";
+    assert!(shown.ends_with(expected), "{shown}");
+}
+
+#[test]
 fn tasks_can_be_steered() {
     let paused =
         done(&["suspend fib", "step 2", "resume fib", "until task fib", "kill main", "until end", "tasks"], &TWO);

@@ -160,6 +160,43 @@ fn traces_of_all_plans_keep_the_rules_of_the_format_by_either_clock() {
 }
 
 #[test]
+fn windows_of_a_cyclic_policy_have_a_track() {
+    let folder = Folder::new("windows");
+    let path = folder.file("run.json");
+    // The second window of three is overrun, and begins and ends where the table says all the same.
+    let plan = ["--plan", "docs/lab/overrun.toml", "--run-fuel", "200_000"];
+    let windows = |clock: &str| -> Vec<Value> {
+        let code = sched(&[&["run", "-q", "--trace", &path, "--trace-clock", clock], &plan[..]].concat()).code;
+        let whole = read(&path).whole;
+        assert_eq!(code, 0);
+        let events = whole["traceEvents"].as_array().unwrap().iter();
+        events.filter(|event| event["pid"] == 2 && event["tid"] == 2 && event["ph"] != "M").cloned().collect()
+    };
+    let by_fuel = windows("fuel");
+    let spans: Vec<[u64; 4]> = by_fuel
+        .iter()
+        .map(|event| {
+            let [frame, window] = ["frame", "window"].map(|field| event["args"][field].as_u64().unwrap());
+            [frame, window, event["ts"].as_u64().unwrap(), event["dur"].as_u64().unwrap()]
+        })
+        .collect();
+    let expected = [
+        [0, 0, 0, 10_000],
+        [0, 1, 10_000, 60_000],
+        [0, 2, 70_000, 20_000],
+        [1, 0, 100_000, 10_000],
+        [1, 1, 110_000, 60_000],
+        [1, 2, 170_000, 20_000],
+    ];
+    assert_eq!(spans[..6], expected);
+    // By time it is known when somebody first ran in each.
+    let by_time = windows("time");
+    assert!(by_time.iter().all(|event| event["ph"] == "i"));
+    let args = |events: &[Value]| events.iter().map(|event| event["args"].clone()).collect::<Vec<_>>();
+    assert_eq!(args(&by_time), args(&by_fuel));
+}
+
+#[test]
 fn by_fuel_a_trace_is_the_same_byte_by_byte() {
     let folder = Folder::new("bytes");
     let trace = |name: &str| {

@@ -2,7 +2,7 @@
 
 use crate::plan::{Frames, Unit};
 use fuelsched::policy::{Cyclic, Fault, Mode, Pick, Window};
-use fuelsched::reason::{Param, Params, ReadyReason};
+use fuelsched::reason::{InWindow, Param, Params, ReadyReason};
 use fuelsched::{Clock, Fuel, GroupId, Policy, Result, SliceEnd, TaskId};
 use std::collections::VecDeque;
 
@@ -85,6 +85,9 @@ impl Policy for Changing {
     }
     fn take_fault(&mut self) -> Option<Fault> {
         self.cyclic.take_fault()
+    }
+    fn window(&self) -> Option<InWindow> {
+        self.cyclic.window()
     }
     fn numbers(&self, id: TaskId) -> Vec<(&'static str, i64)> {
         self.cyclic.numbers(id)

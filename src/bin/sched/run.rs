@@ -20,7 +20,7 @@ use crate::world::Printed;
 use fuelsched::channel::Channels;
 use fuelsched::guest::WASMTIME_VERSION;
 use fuelsched::policy::Timed;
-use fuelsched::reason::{Action, BlockedOn, Control, Incident, Message, PickReason, ReadyReason, WokenBy};
+use fuelsched::reason::{Action, BlockedOn, Control, InWindow, Incident, Message, PickReason, ReadyReason, WokenBy};
 use fuelsched::trace::{Digest, Ended, Events, GroupControl, Observer, Recorder, Slice, Spawned, Summary};
 use fuelsched::{Budget, Clock, Engine, Executor, Fuel, Group, GroupId, Policy, RunEnd, TaskId, workers};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -126,6 +126,15 @@ impl Observer for Watch {
 
     fn message(&mut self, spawn_index: u64, message: &Message) {
         self.events.message(spawn_index, message);
+    }
+
+    fn follows_windows(&self) -> bool {
+        self.events.follows_windows() || self.seen.is_some()
+    }
+
+    fn window(&mut self, window: &InWindow) {
+        self.events.window(window);
+        self.seen.window(window);
     }
 
     // That a run begins and ends is not told: this program's are pauses to look at the keyboard and at the clock.

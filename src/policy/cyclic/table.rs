@@ -48,7 +48,7 @@ pub(super) struct Table {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Placed {
     /// From the frame's beginning to its own.
-    offset: u64,
+    pub(super) offset: u64,
     /// From the frame's beginning to its end.
     pub(super) end: u64,
     /// Its position in the list that was given.

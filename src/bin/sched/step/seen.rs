@@ -1,6 +1,6 @@
 //! What an observer sees of a run that is looked at poll by poll: all tasks, and what the latest poll brought about.
 
-use fuelsched::reason::{BlockedOn, ReadyReason, WokenBy};
+use fuelsched::reason::{BlockedOn, InWindow, ReadyReason, WokenBy};
 use fuelsched::trace::{Ended, Observer, Slice, Spawned};
 use fuelsched::{Fuel, Outcome, TaskId};
 
@@ -26,6 +26,8 @@ pub(crate) struct Seen {
     pub(crate) tasks: Vec<Known>,
     /// The latest slice.
     pub(crate) slice: Option<Slice>,
+    /// The window in which it was, if the policy has such.
+    pub(crate) window: Option<InWindow>,
     /// What came of it, a line each: who was woken, who waits, who is new, who ended.
     pub(crate) since: Vec<String>,
 }
@@ -75,6 +77,14 @@ impl Observer for Seen {
 
     fn idle(&mut self, from: Fuel, until: Fuel) {
         self.since.push(format!("nobody could run: the clock went from {from} to {until}"));
+    }
+
+    fn follows_windows(&self) -> bool {
+        true
+    }
+
+    fn window(&mut self, window: &InWindow) {
+        self.window = Some(*window);
     }
 
     fn slice(&mut self, slice: &Slice) {

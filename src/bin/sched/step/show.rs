@@ -5,6 +5,7 @@ use super::insides;
 use super::microscope::{Microscope, Stopped};
 use crate::output;
 use fuelsched::policy::{NOBODY, Policy as _};
+use fuelsched::reason::InWindow;
 use fuelsched::{Fuel, TaskState};
 use std::fmt::Write as _;
 
@@ -199,8 +200,16 @@ pub(super) fn last(microscope: &Microscope<'_>) -> Vec<String> {
         format!("{name}, its slice {}: picked for {}", Fuel(slice.number), slice.why),
         format!("granted {}, used {}{over}; then {}", slice.grant, slice.used, slice.end),
     ];
+    lines.extend(microscope.seen().and_then(|seen| seen.window).map(window));
     lines.extend(microscope.seen().into_iter().flat_map(|seen| seen.since.iter().map(|line| output::clean(line))));
     lines
+}
+
+/// A window, in a line.
+fn window(window: InWindow) -> String {
+    let InWindow { frame, window, span, .. } = window;
+    let span = span.map_or_else(String::new, |(begins, ends)| format!(": {begins} to {ends}"));
+    format!("window {window} of frame {}{span}", Fuel(frame))
 }
 
 /// The functions on a task's stack, the innermost first.

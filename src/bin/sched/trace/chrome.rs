@@ -3,7 +3,7 @@
 //! | where | what |
 //! |---|---|
 //! | process 1, *tasks* | a thread a task, whose number is its place in the order of spawning, and 1: its slices, and what it waited for between them |
-//! | process 2, *executor* | a thread with spawns, ends, idle times and what the host did; counters of ready tasks and of fuel by time |
+//! | process 2, *executor* | a thread with spawns, ends, idle times and what the host did; one with the windows of a cyclic policy in which somebody ran; counters of ready tasks and of fuel by time |
 //! | arrows | from the slice that woke a task, or spawned it, to the slice in which that went on; from the slice that sent a message to the one that received it |
 //!
 //! Of several workers each has two processes of its own, and its part of the file.
@@ -16,7 +16,7 @@
 //! the very end of a slice is not in it. Each arrow ends: with the run, if its task did not go on or nobody received its message.
 
 use crate::args::TraceClock;
-use fuelsched::reason::{ReadyReason, WokenBy};
+use fuelsched::reason::{InWindow, ReadyReason, WokenBy};
 use fuelsched::trace::events::{Act, Happened, Names, On, Poll, Stop, What};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -53,6 +53,8 @@ pub(super) struct Chrome<W> {
     ready: (u64, u64),
     /// The latest moment on the executor's thread.
     latest: u64,
+    /// Whether there has been a window.
+    windows: bool,
     /// Arrows so far.
     arrows: u64,
     /// What the slice that follows sent and received: the channel, the message's number, and whether it was sent.
@@ -130,6 +132,7 @@ impl<W: Write> Chrome<W> {
             slice: (u64::MAX, 0, 0),
             ready: (0, 0),
             latest: 0,
+            windows: false,
             arrows: u64::from(worker.unwrap_or(0)) << 32,
             passed: Vec::new(),
             sent: HashMap::new(),
@@ -174,6 +177,7 @@ impl<W: Write> Chrome<W> {
             What::Waits { task, on } => self.waits(task, on, names),
             What::Ended { task, outcome, .. } => self.ended(at, task, names.get(outcome)),
             What::Idle { until } => self.idle(at, event.at.0, until.0),
+            What::Window(window) => self.window(at, &window),
             What::Control { task, act } => {
                 let name = self.name(task);
                 self.note(at, &format!("{act}: {name}"));
@@ -399,6 +403,24 @@ impl<W: Write> Chrome<W> {
                 self.event('X', EXECUTOR, 1, self.latest, rest);
             }
             TraceClock::Time => self.note(at, &format!("idle: from {from} to {until} fuel")),
+        }
+    }
+
+    /// Somebody runs in another window than the one before. By fuel it is known from when to when it lasts.
+    fn window(&mut self, at: u64, window: &InWindow) {
+        if !std::mem::replace(&mut self.windows, true) {
+            self.meta(EXECUTOR, 2, "thread_name", format_args!("\"name\":\"windows\""));
+        }
+        let InWindow { frame, mode, window, span } = *window;
+        let rest = format_args!(
+            "\"name\":\"window {window}\",\"args\":{{\"frame\":{frame},\"mode\":{mode},\"window\":{window}}}"
+        );
+        match (self.clock, span) {
+            (TraceClock::Fuel, Some((begins, ends))) => {
+                let length = ends.minus(begins).0;
+                self.event('X', EXECUTOR, 2, begins.0, format_args!("\"dur\":{length},\"cat\":\"window\",{rest}"));
+            }
+            _ => self.event('i', EXECUTOR, 2, at, format_args!("\"s\":\"t\",{rest}")),
         }
     }
 
