@@ -311,3 +311,29 @@ fn an_interrupt_ends_the_run_in_good_order() {
     assert_eq!((&json["tasks"][0]["outcome"], &json["tasks"][1]["outcome"]), (&"returned".into(), &"stopped".into()));
     assert_eq!((&json["reproducible"], &json["reasons"][0]), (&false.into(), &"the run was interrupted".into()));
 }
+
+/// The most memory that a run of this plan had, in KiB, until so much fuel was used.
+#[cfg(target_os = "linux")]
+fn peak(plan: &str, fuel: &str) -> u64 {
+    let mut child = command();
+    child.args(["run", "-q", "--plan", plan, "--run-fuel", fuel]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = child.spawn().expect("the binary starts");
+    let (status, mut peak) = (format!("/proc/{}/status", child.id()), 0);
+    while child.try_wait().expect("it can be waited for").is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = peak.max(line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0));
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    peak
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_task_that_is_started_again_for_ever_takes_no_more_memory() {
+    let module = format!("{}/wasm/unreachable.wat", env!("CARGO_MANIFEST_DIR"));
+    let plan = file("for-ever.toml", format!("[[task]]\nmodule = \"{module}\"\non-trap = \"restart\"\n"));
+    // A trap is charged the whole quantum, 10,000: so 2,000 restarts, and 60,000.
+    let (few, many) = (peak(&plan, "20_000_000"), peak(&plan, "600_000_000"));
+    assert!(few > 0 && many < few + 6_000, "{few} KiB, and {many} KiB");
+}

@@ -157,7 +157,8 @@ fn run_under(
 ) -> (Row, Option<EndedBy>) {
     let quiet = OutputArgs { format: Format::Human, log: false, timing: false, quiet: true };
     let row = |refused: Vec<String>, refusals, measured| Row { policy: policy.written(), refused, refusals, measured };
-    let mut session = match Session::new(plan, jobs, policy, quiet, interrupted, Extras::default()) {
+    let extras = Extras { summary: Some(Summary::new()), ..Extras::default() };
+    let mut session = match Session::new(plan, jobs, policy, quiet, interrupted, extras) {
         Ok(session) => session,
         Err(error) => return (row(vec![format!("{error:#}")], jobs.len(), None), None),
     };
@@ -175,7 +176,8 @@ fn run_under(
 impl Measured {
     /// What a run came to.
     fn of(session: &Session<'_>, ended_by: &EndedBy) -> Measured {
-        let summary: &Summary = &session.sched.observer().summary;
+        let none = Summary::new();
+        let summary = session.sched.observer().summary.as_ref().unwrap_or(&none);
         let totals = session.sched.totals();
         Measured {
             turnaround: summary.turnaround().map(Times::from),

@@ -68,8 +68,8 @@ pub(crate) struct Watch {
     timing: Option<Timing>,
     /// For the report.
     pub(crate) digest: Digest,
-    /// How the tasks fare.
-    pub(crate) summary: Summary,
+    /// How the tasks fare, where that is asked for: it holds something of every task that there ever was.
+    pub(crate) summary: Option<Summary>,
     /// For `--record`.
     record: Option<Recorder<File>>,
     /// For `--trace` and `--timeline`.
@@ -209,7 +209,7 @@ impl Watch {
                 .then(|| Log::new(io::stderr(), names(), interrupt.clone(), share.map(|share| share.worker))),
             timing: output.timing.then(|| Timing { began: Instant::now(), ran: vec![0; runnable.len()] }),
             digest: digest(&runnable, plan, policy, share),
-            summary: Summary::new(),
+            summary: plan.tasks.iter().any(|task| task.period.is_some()).then(Summary::new),
             record: None,
             events: None,
             profile: None,
@@ -244,7 +244,7 @@ impl Watch {
 
     /// How often a task missed its deadline, if it has any.
     pub(crate) fn misses(&self, ended: &Ended) -> Option<u64> {
-        let fare = self.summary.tasks().get(usize::try_from(ended.spawn_index).ok()?)?;
+        let fare = self.summary.as_ref()?.tasks().get(usize::try_from(ended.spawn_index).ok()?)?;
         fare.deadline_misses()
     }
 }
@@ -333,6 +333,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) profile: Option<Profile>,
     /// What is seen of it, poll by poll.
     pub(crate) seen: Option<Seen>,
+    /// How all of its tasks fare.
+    pub(crate) summary: Option<Summary>,
     /// Which part of the run it is, if it is not all of it.
     pub(crate) share: Option<Share<'a>>,
 }
@@ -404,7 +406,7 @@ impl<'a> Session<'a> {
         interrupt: &Arc<AtomicBool>,
         extras: Extras<'_>,
     ) -> anyhow::Result<Session<'a>> {
-        let Extras { record, events, profile, seen, share } = extras;
+        let Extras { record, events, profile, seen, summary, share } = extras;
         let clock = clock(plan);
         let made = policy.build(plan, &clock).map_err(anyhow::Error::msg)?;
         let made = match plan.slice_ns.map(Duration::from_nanos) {
@@ -412,7 +414,9 @@ impl<'a> Session<'a> {
             None => made,
         };
         let asked = profile.is_some() || seen.is_some();
-        let watch = Watch { record, events, profile, seen, ..Watch::new(plan, jobs, policy, output, interrupt, share) };
+        let watch = Watch::new(plan, jobs, policy, output, interrupt, share);
+        let summary = summary.or(watch.summary);
+        let watch = Watch { record, events, profile, seen, summary, ..watch };
         // Whoever looks poll by poll may send to a channel himself.
         let end_deadlocks = watch.seen.is_none();
         let builder = Executor::builder().policy(made).observer(watch).clock(clock.clone());
