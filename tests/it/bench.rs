@@ -497,7 +497,7 @@ fn mistakes_in_arguments_are_said() {
         (&["--csv=docs"], "docs: this is a folder"),
         (&["--csv="], "a file without a name"),
         (&["--samples=/no/such/folder/x"], "/no/such/folder/x"),
-        (&["--csv=two.csv", "--save=two.csv"], "two.csv: two options are to write this file"),
+        (&["--csv=two.csv", "--save=two.csv"], "two.csv: --csv and --save are to write the same file"),
         (&["--samples=docs"], "docs: this is a folder"),
         (&["--plots="], "a folder without a name"),
     ];

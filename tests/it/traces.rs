@@ -364,6 +364,39 @@ fn a_file_that_cannot_be_written_is_refused_and_a_full_disk_is_said() {
 }
 
 #[test]
+fn no_result_is_written_over_another_or_over_what_is_read() {
+    let folder = Folder::new("apart");
+    let (module, plan, out) = (folder.file("m.wat"), folder.file("p.toml"), folder.file("out"));
+    fs::copy(format!("{}/wasm/main.wat", env!("CARGO_MANIFEST_DIR")), &module).unwrap();
+    fs::write(&plan, "[[task]]\nmodule = \"m.wat\"\n").unwrap();
+    let recording = folder.file("r.rec");
+    assert_eq!(sched(&["run", "-q", "--record", &recording, &module]).code, 0);
+    let around = format!("{}/./out", folder.0.display());
+    let refused = [
+        (vec!["run", "--trace", &out, "--report", &around, &module], "--trace and --report are to write the same file"),
+        (
+            vec!["run", "--record", &out, "--profile", &out, &module],
+            "--record and --profile are to write the same file",
+        ),
+        (vec!["run", "--trace", &module, &module], "--trace would write over what is to be read"),
+        (vec!["run", "--timeline-svg", &module, "--plan", &plan], "--timeline-svg would write over what is to be read"),
+        (vec!["run", "--record", &plan, "--plan", &plan], "--record would write over what is to be read"),
+        (vec!["run", "--replay", &recording, "--trace", &recording], "--trace would write over what is to be read"),
+        (vec!["trace", &recording, "--chrome", &recording], "--chrome would write over what is to be read"),
+        (vec!["trace", &recording, "--svg", &out, "--report", &out], "--svg and --report are to write the same file"),
+        (vec!["bench", "--csv", &module, &module], "--csv would write over what is to be read"),
+    ];
+    let whole = || [&module, &plan, &recording].map(|path| fs::read(path).unwrap());
+    let before = whole();
+    for (words, said) in refused {
+        let run = sched(&words);
+        assert!(run.code == 2 && run.out.is_empty() && run.err.contains(said), "{words:?}: {run:?}");
+    }
+    assert!(whole() == before && !Path::new(&out).exists());
+    assert_eq!(sched(&["run", "-q", "--trace", "/dev/null", "--report", "/dev/null", &module]).code, 0);
+}
+
+#[test]
 fn options_that_do_not_go_together_are_refused() {
     let wrong = [
         &["run", "--trace-clock", "fuel", "wasm/main.wat"][..],

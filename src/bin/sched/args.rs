@@ -1,5 +1,6 @@
 //! The command line as it is typed, and its help texts.
 
+use crate::places::keep_apart;
 use crate::plan::{self, DIR, DirPlan, Plan, Stdout, Unknown, VARIABLE, World};
 use crate::policy::{self, PolicySpec};
 use crate::units::{self, A_SIZE, A_STACK, A_TIME, MOST_FUEL, MOST_TASKS};
@@ -752,7 +753,28 @@ impl RunArgs {
             plan.policy = policy.clone().over(&plan.policy);
         }
         plan.stdout = self.stdout.or(plan.stdout);
+        let modules = plan.modules.iter().filter(|module| !module.built_in).map(|module| module.path.as_str());
+        let stdin = plan.tasks.iter().filter_map(|task| task.world.stdin.as_deref());
+        self.traces.keep_apart(self.record.as_deref(), modules.chain(stdin).chain(self.work.plan.as_deref()))?;
         Ok(plan)
+    }
+}
+
+impl TraceArgs {
+    /// Looks whether each of them, and a recording, has a file of its own, which is none that is read.
+    pub(crate) fn keep_apart<'a>(
+        &self,
+        record: Option<&str>,
+        inputs: impl IntoIterator<Item = &'a str>,
+    ) -> anyhow::Result<()> {
+        let outputs = [
+            ("--record", record),
+            ("--trace", self.trace.as_deref()),
+            ("--report", self.report.as_deref()),
+            ("--timeline-svg", self.timeline_svg.as_deref()),
+            ("--profile", self.profile.as_deref()),
+        ];
+        keep_apart(&outputs, inputs)
     }
 }
 

@@ -26,6 +26,7 @@ mod machine;
 mod make;
 mod modes;
 mod output;
+mod places;
 mod plan;
 mod policy;
 mod profile;

@@ -53,6 +53,7 @@ pub(crate) fn replay(path: &str, args: &RunArgs) -> Result<ExitCode> {
     let recording = Recording::new(BufReader::new(file)).with_context(|| path.to_string())?;
     let Header { engine: recorded_by, architecture, mut plan } =
         header(&recording).with_context(|| path.to_string())?;
+    args.traces.keep_apart(None, plan.modules.iter().map(|module| module.path.as_str()).chain([path]))?;
     plan.stdout = args.stdout.or(plan.stdout);
     plan.allow_precompiled = args.work.allow_precompiled;
     note_difference("by", &recorded_by, &engine_name());

@@ -2,6 +2,8 @@
 
 use super::measure::{Distribution, Measured};
 use crate::args::BenchArgs;
+use crate::places::keep_apart;
+use crate::plan::Plan;
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
@@ -31,18 +33,24 @@ pub(crate) fn write(args: &BenchArgs, measured: &Measured) -> Result<()> {
 }
 
 /// Looks whether all that was asked for can be written, before it is measured: folders are made, and each file's place is tried.
-pub(crate) fn check(args: &BenchArgs) -> Result<()> {
+pub(crate) fn check(args: &BenchArgs, plan: &Plan) -> Result<()> {
     for dir in [&args.hgrm, &args.plots].into_iter().flatten() {
         ensure!(!dir.is_empty(), "a folder without a name cannot be written to");
         fs::create_dir_all(dir).with_context(|| dir.clone())?;
         try_place(&Path::new(dir).join("try"))?;
     }
-    let files: Vec<&String> = [&args.csv, &args.hdr_log, &args.save, &args.samples].into_iter().flatten().collect();
-    for (number, path) in files.iter().enumerate() {
+    let files = [
+        ("--csv", args.csv.as_deref()),
+        ("--hdr-log", args.hdr_log.as_deref()),
+        ("--save", args.save.as_deref()),
+        ("--samples", args.samples.as_deref()),
+    ];
+    for path in files.iter().filter_map(|(_, path)| *path) {
         try_place(Path::new(path))?;
-        ensure!(!files[..number].contains(path), "{path}: two options are to write this file");
     }
-    Ok(())
+    // What is compared with has been read, and may be replaced.
+    let modules = plan.modules.iter().filter(|module| !module.built_in).map(|module| module.path.as_str());
+    keep_apart(&files, modules)
 }
 
 /// Whether a file can be written there, found out by beginning to; what is there is not touched.

@@ -57,8 +57,9 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
     ensure!(args.quanta.len() <= 100, "--quanta takes up to 100 quanta");
     let interrupted = catch_interrupt()?;
     stay(args)?;
-    files::check(args)?;
-    let work = Work::new(args.plan()?)?;
+    let plan = args.plan()?;
+    files::check(args, &plan)?;
+    let work = Work::new(plan)?;
     let memory = memory::of_a_task(&work, &interrupted)?;
     let mut lab = Lab {
         work: &work,

@@ -6,6 +6,7 @@ use super::{Aside, Exports, TaskNames, about};
 use crate::args::{Format, TraceClock, TraceFileArgs};
 use crate::job;
 use crate::output::{self, count};
+use crate::places::keep_apart;
 use crate::progress::Reading;
 use crate::recording::{Header, header};
 use crate::report::INTERRUPTED;
@@ -56,6 +57,9 @@ impl Opened {
 /// Prints what was asked for of a recording.
 pub(crate) fn trace(args: &TraceFileArgs) -> Result<ExitCode> {
     let path = args.file.as_deref().unwrap_or_default();
+    let outputs =
+        [("--chrome", args.chrome.as_deref()), ("--svg", args.svg.as_deref()), ("--report", args.report.as_deref())];
+    keep_apart(&outputs, [path])?;
     let interrupted = catch_interrupt()?;
     let Opened { mut retelling, header } = Opened::new(path)?;
     let nothing_asked =
