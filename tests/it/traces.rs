@@ -349,6 +349,26 @@ fn each_worker_has_its_part_of_a_trace() {
 }
 
 #[test]
+fn each_worker_has_a_chart() {
+    let folder = Folder::new("charts");
+    let tasks = ["wasm/fib.wat=12", "wasm/main.wat", "wasm/fib.wat=5"];
+    let shown = |more: &[&str]| {
+        let run = sched(&[&["run", "-q", "--timeline", "--quantum", "1000"], more, &tasks].concat());
+        assert_eq!((run.code, run.err.as_str()), (0, ""));
+        run.out
+    };
+    let alone = |tasks: &[&str]| sched(&[&["run", "-q", "--timeline", "--quantum", "1000"], tasks].concat()).out;
+    let (first, second) = (alone(&[tasks[0], tasks[2]]), alone(&[tasks[1]]));
+    let both = format!("\nworker 0{first}\nworker 1{second}");
+    assert_eq!(shown(&["--workers", "2"]), both);
+    // With a trace as well, and where one has nothing to do.
+    assert_eq!(shown(&["--workers", "2", "--trace", &folder.file("run.json")]), both);
+    assert_eq!(shown(&["--workers", "4"]).matches("\nworker ").count(), 4);
+    let both = sched(&["run", "--workers", "2", "--timeline", "--format", "json", "wasm/main.wat"]);
+    assert_eq!((both.code, both.out.as_str()), (2, ""));
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_refused_and_a_full_disk_is_said() {
     for option in ["--trace", "--timeline-svg"] {
         let run = sched(&["run", option, "no/such/folder.out", "wasm/main.wat"]);

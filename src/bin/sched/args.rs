@@ -305,8 +305,8 @@ pub(crate) struct TraceArgs {
     #[arg(long, value_name = "FILE.html", conflicts_with = "workers", help_heading = LOOKING)]
     pub(crate) report: Option<String>,
 
-    /// Draw a chart of who ran when, below the table
-    #[arg(long, conflicts_with = "workers", help_heading = LOOKING)]
+    /// Draw a chart of who ran when, below the table; of several workers, one for each
+    #[arg(long, help_heading = LOOKING)]
     pub(crate) timeline: bool,
 
     /// Draw the chart in a file, for papers

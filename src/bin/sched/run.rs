@@ -267,13 +267,16 @@ pub(crate) fn sample<P: Policy, O: Observer>(sched: &mut Executor<P, O>, watch: 
     watch(sched.observer_mut()).profile = Some(taking);
 }
 
+/// An object has no place for a chart.
+pub(crate) fn no_chart_in_json(traces: &TraceArgs, output: OutputArgs) -> anyhow::Result<()> {
+    let both = traces.timeline && output.format == Format::Json;
+    anyhow::ensure!(!both, "--format json is one object, and --timeline a chart: leave one of them out");
+    Ok(())
+}
+
 /// What these options ask for. The files are there before anything runs.
 pub(crate) fn tap(traces: &TraceArgs, plan: &Plan, output: OutputArgs) -> anyhow::Result<Option<Events<Exports>>> {
-    let json = output.format == Format::Json;
-    anyhow::ensure!(
-        !(traces.timeline && json),
-        "--format json is one object, and --timeline a chart: leave one of them out"
-    );
+    no_chart_in_json(traces, output)?;
     let exports = Exports::new(traces, plan, TaskNames::new(job::names(plan)), output.timing)?;
     Ok(exports.map(|exports| exports.events(Instant::now())))
 }

@@ -164,6 +164,13 @@ impl Exports {
         }
     }
 
+    /// Nothing but the chart, where it is wanted.
+    pub(crate) fn of_chart(tasks: TaskNames, wanted: bool) -> Option<Exports> {
+        let mut exports = Exports::of_nothing(tasks, Filter::default());
+        exports.show_timeline(wanted);
+        wanted.then_some(exports)
+    }
+
     /// Writes a file for Perfetto.
     fn write_chrome(&mut self, path: &str, clock: TraceClock) -> anyhow::Result<()> {
         let file = create(path, "a trace")?;

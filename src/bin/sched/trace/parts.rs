@@ -33,11 +33,12 @@ impl Parts {
         Ok(Parts { path: path.into(), file, clock, origin: Instant::now(), parts: Vec::new() })
     }
 
-    /// The part of the next worker.
-    pub(crate) fn add(&mut self, tasks: TaskNames) -> anyhow::Result<Events<Exports>> {
+    /// The part of the next worker, and its chart, if that is wanted.
+    pub(crate) fn add(&mut self, tasks: TaskNames, timeline: bool) -> anyhow::Result<Events<Exports>> {
         let worker = self.parts.len() as u32;
         let path = format!("{}.worker-{worker}", self.path);
-        let exports = Exports::of_worker(tasks, (&path, self.clock), worker)?;
+        let mut exports = Exports::of_worker(tasks, (&path, self.clock), worker)?;
+        exports.show_timeline(timeline);
         self.parts.push(path);
         Ok(exports.events(self.origin))
     }

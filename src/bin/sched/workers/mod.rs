@@ -16,8 +16,8 @@ use crate::output;
 use crate::plan::Plan;
 use crate::progress::Running;
 use crate::report::{EndedBy, Report, TaskReport, WorkerReport};
-use crate::run::{Extras, Progress, Session, Share, can_run, catch_interrupt};
-use crate::trace::{Aside, Exported, Parts, TaskNames};
+use crate::run::{Extras, Progress, Session, Share, can_run, catch_interrupt, no_chart_in_json};
+use crate::trace::{Aside, Exported, Exports, Parts, TaskNames};
 use anyhow::{Result, ensure};
 use fuelsched::executor::Totals;
 use fuelsched::trace::sha256;
@@ -31,12 +31,17 @@ use std::time::Instant;
 /// Runs a plan on so many threads, and reports.
 pub(crate) fn run(mut plan: Plan, count: usize, output: OutputArgs, traces: &TraceArgs) -> Result<ExitCode> {
     ensure!(plan.policy.name != "cyclic", "the windows of cyclic are of one processor's time; leave out --workers");
+    no_chart_in_json(traces, output)?;
     let interrupted = catch_interrupt()?;
     let jobs = job::load(&engine(plan.max_stack)?, &mut plan)?;
     let homes = parties::share_out(&plan, &jobs, count);
     let mut parts = traces.trace.as_deref().map(|path| Parts::new(path, traces.trace_clock)).transpose()?;
     let session = |worker| {
-        let events = parts.as_mut().map(|parts| parts.add(TaskNames::new(job::names(&plan)))).transpose()?;
+        let names = TaskNames::new(job::names(&plan));
+        let events = match &mut parts {
+            Some(parts) => Some(parts.add(names, traces.timeline)?),
+            None => Exports::of_chart(names, traces.timeline).map(|chart| chart.events(Instant::now())),
+        };
         let share = Some(Share { worker, of: count, homes: &homes });
         let extras = Extras { events, share, ..Extras::default() };
         Session::new(&plan, &jobs, &plan.policy, output, &interrupted, extras)
@@ -60,7 +65,8 @@ pub(crate) fn run(mut plan: Plan, count: usize, output: OutputArgs, traces: &Tra
     drop(board);
     // A thread ends in a panic only by a fault of this program: there is nothing to report of a part of the run.
     let mut lives = lives.into_iter().collect::<fuelsched::Result<Vec<_>>>()?;
-    let mut errors: Vec<String> = lives.iter_mut().flat_map(|life| life.export(&plan).errors).collect();
+    let exported: Vec<Exported> = lives.iter_mut().map(|life| life.export(&plan)).collect();
+    let mut errors: Vec<String> = exported.iter().flat_map(|exported| exported.errors.iter().cloned()).collect();
     let by_worker: Vec<WorkerReport> = lives.iter().map(Life::report).collect();
     let digests: String = by_worker.iter().map(|worker| worker.digest.as_str()).collect();
     let (totals, came_in) = (totals(&lives), came_in(&lives));
@@ -73,6 +79,10 @@ pub(crate) fn run(mut plan: Plan, count: usize, output: OutputArgs, traces: &Tra
     let report = report.of_workers(by_worker);
     if !output.quiet {
         output::result(&report.render(output.format)?)?;
+    }
+    let charts = exported.iter().map(|exported| exported.text.as_str()).enumerate();
+    for (worker, chart) in charts.filter(|(_, chart)| !chart.is_empty()) {
+        output::result(&format!("\nworker {worker}{chart}"))?;
     }
     errors.iter().for_each(|error| output::error(error));
     Ok(ExitCode::from(report.exit_code().max(u8::from(!errors.is_empty()))))
