@@ -59,3 +59,26 @@ pub(crate) fn file(name: &str, content: impl AsRef<[u8]>) -> String {
     std::fs::write(&path, content).expect("a test file");
     path.to_str().expect("a UTF-8 path").into()
 }
+
+/// A folder of this process's own for a test, removed at its end.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    /// A new one, of which no other test has the name.
+    pub(crate) fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("fuelsched-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder can be made");
+        Folder(path)
+    }
+
+    /// The path of a file in it.
+    pub(crate) fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,32 +1,9 @@
 //! `--record` and `--replay`, through the binary.
 
-use crate::cli::{Run, sched};
+use crate::cli::{Folder, Run, sched};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
-
-/// A folder of this process's own for a test, removed at its end.
-struct Folder(PathBuf);
-
-impl Folder {
-    /// A new one.
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("fuelsched-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).expect("a folder can be made");
-        Folder(path)
-    }
-
-    /// The path of a file in it.
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use std::path::Path;
 
 /// The JSON report of a run.
 fn report(args: &[&str]) -> Value {
@@ -49,7 +26,7 @@ fn schedule(mut report: Value) -> Value {
 
 #[test]
 fn every_plan_of_the_documents_is_replayed_as_it_ran() {
-    let folder = Folder::new("plans");
+    let folder = Folder::new("recording-plans");
     let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plans");
     let mut count = 0;
     for plan in fs::read_dir(plans).expect("the folder of plans") {
@@ -66,7 +43,7 @@ fn every_plan_of_the_documents_is_replayed_as_it_ran() {
 
 #[test]
 fn a_run_that_went_by_the_clock_is_replayed() {
-    let folder = Folder::new("clock");
+    let folder = Folder::new("recording-clock");
     let file = folder.file("run.rec");
     let tasks = ["wasm/fib.wat=20", "wasm/main.wat", "wasm/unreachable.wat"];
     let run = report(&[&["run", "--slice", "50us", "--run-time", "20s", "--record", &file][..], &tasks].concat());
@@ -76,7 +53,7 @@ fn a_run_that_went_by_the_clock_is_replayed() {
 
 #[test]
 fn the_first_difference_is_named() {
-    let folder = Folder::new("difference");
+    let folder = Folder::new("recording-difference");
     let (module, file) = (folder.file("loop.wat"), folder.file("run.rec"));
     let text = |n: u32| {
         format!(
@@ -106,7 +83,7 @@ fn the_first_difference_is_named() {
 
 #[test]
 fn what_is_left_of_a_recording_is_replayed_and_the_cut_is_said() {
-    let folder = Folder::new("cut");
+    let folder = Folder::new("recording-cut");
     let (whole, cut) = (folder.file("run.rec"), folder.file("cut.rec"));
     assert_eq!(sched(&["run", "--quantum", "100", "--record", &whole, "wasm/main.wat"]).code, 0);
     let bytes = fs::read(&whole).unwrap();
@@ -125,7 +102,7 @@ fn what_is_left_of_a_recording_is_replayed_and_the_cut_is_said() {
 
 #[test]
 fn a_file_that_is_no_recording_is_refused() {
-    let folder = Folder::new("wrong");
+    let folder = Folder::new("recording-wrong");
     let empty = folder.file("empty.rec");
     fs::write(&empty, "").unwrap();
     let foreign = folder.file("foreign.rec");
@@ -155,7 +132,7 @@ fn a_file_that_is_no_recording_is_refused() {
 
 #[test]
 fn a_million_switches_take_less_than_8_mb() {
-    let folder = Folder::new("size");
+    let folder = Folder::new("recording-size");
     let file = folder.file("run.rec");
     let args = ["run", "--copies", "100", "--quantum", "100", "--run-fuel", "20_000_000", "--record", &file];
     let run = report(&[&args[..], &["wasm/spin.wat", "wasm/main.wat", "wasm/fib.wat=20"]].concat());
@@ -166,7 +143,7 @@ fn a_million_switches_take_less_than_8_mb() {
 
 #[test]
 fn a_log_of_restarts_and_of_their_replay_names_everybody() {
-    let folder = Folder::new("log");
+    let folder = Folder::new("recording-log");
     let (plan, file) = (folder.file("plan.toml"), folder.file("run.rec"));
     let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm/unreachable.wat");
     let task = "on-trap = \"restart\"\nmax-restarts = 3";
@@ -181,7 +158,7 @@ fn a_log_of_restarts_and_of_their_replay_names_everybody() {
 
 #[test]
 fn windows_in_time_run_by_the_clock_and_are_replayed() {
-    let folder = Folder::new("windows");
+    let folder = Folder::new("recording-windows");
     let (plan, file) = (folder.file("plan.toml"), folder.file("run.rec"));
     let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm/spin.wat").display().to_string();
     let windows = r#"[{ task = "a", offset = "0ms", length = "3ms" }, { task = "b", offset = "5ms", length = "2ms" }]"#;

@@ -1,34 +1,13 @@
 //! `--trace`, `--timeline`, `--timeline-svg` and `sched trace`, through the binary. What they write is read by readers of other people's, and held
 //! against the rules of its format.
 
-use crate::cli::{command, file, sched, sched_json};
+use crate::cli::{Folder, command, file, sched, sched_json};
 use roxmltree::{Document, Node};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-
-/// A folder of this process's own for a test, removed at its end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("fuelsched-traces-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).expect("a folder can be made");
-        Folder(path)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A slice, or a wait, of a trace: when it begins and ends, on which track.
 type Span = (f64, f64);
@@ -147,7 +126,7 @@ impl Trace {
 
 #[test]
 fn traces_of_all_plans_keep_the_rules_of_the_format_by_either_clock() {
-    let folder = Folder::new("plans");
+    let folder = Folder::new("traces-plans");
     let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plans");
     for plan in fs::read_dir(plans).expect("the folder of plans") {
         let plan = plan.expect("a plan").path().display().to_string();
@@ -161,7 +140,7 @@ fn traces_of_all_plans_keep_the_rules_of_the_format_by_either_clock() {
 
 #[test]
 fn windows_of_a_cyclic_policy_have_a_track() {
-    let folder = Folder::new("windows");
+    let folder = Folder::new("traces-windows");
     let path = folder.file("run.json");
     // The second window of three is overrun, and begins and ends where the table says all the same.
     let plan = ["--plan", "docs/lab/overrun.toml", "--run-fuel", "200_000"];
@@ -198,7 +177,7 @@ fn windows_of_a_cyclic_policy_have_a_track() {
 
 #[test]
 fn by_fuel_a_trace_is_the_same_byte_by_byte() {
-    let folder = Folder::new("bytes");
+    let folder = Folder::new("traces-bytes");
     let trace = |name: &str| {
         let path = folder.file(name);
         let plan = ["--plan", "docs/plans/channels.toml", "--trace-clock", "fuel"];
@@ -222,7 +201,7 @@ fn by_fuel_a_trace_is_the_same_byte_by_byte() {
 
 #[test]
 fn arrows_go_from_who_sends_to_who_receives() {
-    let folder = Folder::new("arrows");
+    let folder = Folder::new("traces-arrows");
     let path = folder.file("run.json");
     sched_json(&["--plan", "docs/plans/channels.toml", "--trace", &path, "--trace-clock", "fuel"]);
     let trace = read(&path);
@@ -241,7 +220,7 @@ const MIXED: [&str; 3] = ["wasm/unreachable.wat", "wasm/fib.wat=12", "wasm/spin.
 
 #[test]
 fn a_trace_is_whole_however_the_run_ends() {
-    let folder = Folder::new("ends");
+    let folder = Folder::new("traces-ends");
     let path = folder.file("run.json");
     for limit in [["--run-fuel", "100_000"], ["--run-time", "50ms"], ["--fuel", "30_000"]] {
         let (_, report) = sched_json(&[&limit[..], &["--quantum", "500", "--trace", &path], &MIXED[..]].concat());
@@ -252,7 +231,7 @@ fn a_trace_is_whole_however_the_run_ends() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_leaves_whole_files() {
-    let folder = Folder::new("interrupt");
+    let folder = Folder::new("traces-interrupt");
     let (json, svg) = (folder.file("run.json"), folder.file("run.svg"));
     let mut endless = command();
     endless.args([
@@ -285,7 +264,7 @@ fn an_interrupted_run_leaves_whole_files() {
 #[test]
 fn what_was_read_until_an_interrupt_is_shown() {
     use std::io::Write as _;
-    let folder = Folder::new("half");
+    let folder = Folder::new("traces-half");
     let (recording, pipe, json) = (folder.file("run.rec"), folder.file("pipe"), folder.file("run.json"));
     sched(&["run", "-q", "--quantum", "100", "--record", &recording, "wasm/main.wat"]);
     let bytes = fs::read(&recording).unwrap();
@@ -313,7 +292,7 @@ fn what_was_read_until_an_interrupt_is_shown() {
 
 #[test]
 fn each_worker_has_its_part_of_a_trace() {
-    let folder = Folder::new("workers");
+    let folder = Folder::new("traces-workers");
     let trace = |name: &str, clock: &str| {
         let path = folder.file(name);
         let args = ["--workers", "2", "--trace", &path, "--trace-clock", clock, "--quantum", "1000"];
@@ -350,7 +329,7 @@ fn each_worker_has_its_part_of_a_trace() {
 
 #[test]
 fn each_worker_has_a_chart() {
-    let folder = Folder::new("charts");
+    let folder = Folder::new("traces-charts");
     let tasks = ["wasm/fib.wat=12", "wasm/main.wat", "wasm/fib.wat=5"];
     let shown = |more: &[&str]| {
         let run = sched(&[&["run", "-q", "--timeline", "--quantum", "1000"], more, &tasks].concat());
@@ -385,7 +364,7 @@ fn a_file_that_cannot_be_written_is_refused_and_a_full_disk_is_said() {
 
 #[test]
 fn no_result_is_written_over_another_or_over_what_is_read() {
-    let folder = Folder::new("apart");
+    let folder = Folder::new("traces-apart");
     let (module, plan, out) = (folder.file("m.wat"), folder.file("p.toml"), folder.file("out"));
     fs::copy(format!("{}/wasm/main.wat", env!("CARGO_MANIFEST_DIR")), &module).unwrap();
     fs::write(&plan, "[[task]]\nmodule = \"m.wat\"\n").unwrap();
@@ -443,7 +422,7 @@ fn plan_named(folder: &Folder, name: &str) -> String {
 
 #[test]
 fn a_hostile_name_stays_a_name() {
-    let folder = Folder::new("names");
+    let folder = Folder::new("traces-names");
     let (json, svg, rec) = (folder.file("run.json"), folder.file("run.svg"), folder.file("run.rec"));
     let hostile = "</title><script>alert(1)</script>&\"'\\ \u{1b}[31m\n\u{7f}é▏]]>";
     let plan = plan_named(&folder, hostile);
@@ -512,7 +491,7 @@ fn of_class<'a>(document: &'a Document<'a>, class: &str) -> Vec<Node<'a, 'a>> {
 
 #[test]
 fn the_picture_has_a_row_a_task_and_its_text_is_text() {
-    let folder = Folder::new("svg");
+    let folder = Folder::new("traces-svg");
     let svg = folder.file("run.svg");
     let run = sched(&["run", "-q", "--plan", "docs/plans/channels.toml", "--timeline-svg", &svg]);
     assert_eq!(run.code, 0, "{run:?}");
@@ -547,7 +526,7 @@ fn recorded(folder: &Folder) -> (String, String, Value) {
 
 #[test]
 fn a_recording_gives_the_trace_of_its_run_but_for_reasons() {
-    let folder = Folder::new("recorded");
+    let folder = Folder::new("traces-recorded");
     let (rec, json, report) = recorded(&folder);
     let told = folder.file("told.json");
     let run = sched(&["trace", &rec, "--chrome", &told]);
@@ -576,7 +555,7 @@ fn a_recording_gives_the_trace_of_its_run_but_for_reasons() {
 
 #[test]
 fn filters_leave_in_what_they_say() {
-    let folder = Folder::new("filters");
+    let folder = Folder::new("traces-filters");
     let (rec, _, _) = recorded(&folder);
     let log = |args: &[&str]| sched(&[&["trace", &rec, "--log"], args].concat()).out;
     let slices = |text: &str| text.lines().filter(|line| line.ends_with("preempted")).count();
@@ -598,7 +577,7 @@ fn filters_leave_in_what_they_say() {
 
 #[test]
 fn a_difference_is_found_where_it_is() {
-    let folder = Folder::new("diff");
+    let folder = Folder::new("traces-diff");
     let record = |name: &str, args: &[&str]| {
         let path = folder.file(name);
         sched(&[&["run", "-q", "--record", &path], args].concat());
@@ -644,7 +623,7 @@ the same for 1 slice, then:
 
 #[test]
 fn no_damage_makes_it_panic_or_hang() {
-    let folder = Folder::new("damage");
+    let folder = Folder::new("traces-damage");
     let (rec, _, _) = recorded(&folder);
     let bytes = fs::read(&rec).unwrap();
     let [damaged, out, svg, html] = ["damaged.rec", "out.json", "out.svg", "out.html"].map(|name| folder.file(name));

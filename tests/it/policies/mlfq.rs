@@ -1,14 +1,13 @@
 //! The multi-level feedback queue: the whole order of slices against the rules written down naively, and the two bounds that it promises
 //! against nothing but the slices themselves.
 
+use super::conduct::{Act, acting};
 use crate::support::{Slices, endless, work};
 use fuelsched::policy::{Mlfq, Pick, Policy, Run};
 use fuelsched::reason::{Control, Param, Params, PickReason, ReadyReason};
 use fuelsched::trace::{Ended, Observer, Slice, Spawned};
-use fuelsched::{Budget, Executor, Fuel, Outcome, Result, SliceEnd, Task, TaskId};
+use fuelsched::{Budget, Executor, Fuel, Result, SliceEnd, TaskId};
 use proptest::prelude::*;
-use std::future::poll_fn;
-use std::task::Poll;
 
 /// The rules, with no thought for cost.
 #[derive(Debug, Default)]
@@ -119,35 +118,6 @@ impl Policy for Naive {
     }
 }
 
-/// What a task does in one poll.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    /// Uses its grant and so much more.
-    Over(u64),
-    /// Uses so much, but at most its grant, and yields.
-    Yield(u64),
-}
-
-/// A task that never ends, and does these in turn.
-fn acting(acts: Vec<Act>) -> Task {
-    let mut acts = acts.into_iter().cycle();
-    Task::from_future(move |meter| {
-        poll_fn(move |_| {
-            let grant = meter.grant();
-            let used = match acts.next() {
-                Some(Act::Yield(used)) => {
-                    meter.yielding();
-                    grant.min(Fuel(used))
-                }
-                Some(Act::Over(over)) => grant.plus(Fuel(over)),
-                None => grant,
-            };
-            meter.record(meter.used().plus(used));
-            Poll::<Outcome>::Pending
-        })
-    })
-}
-
 /// What a host does.
 #[derive(Clone, Debug)]
 enum Deed {
@@ -170,9 +140,9 @@ enum Deed {
 /// What a task may do: small overshoots, now and then a large one, and yields.
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        3 => Just(Act::Over(0)),
-        2 => (0..20_u64).prop_map(Act::Over),
-        1 => (0..5_000_u64).prop_map(Act::Over),
+        3 => Just(Act::Past(0)),
+        2 => (0..20_u64).prop_map(Act::Past),
+        1 => (0..5_000_u64).prop_map(Act::Past),
         3 => (1..40_u64).prop_map(Act::Yield),
     ]
 }
@@ -208,7 +178,7 @@ fn act_out<P: Policy, O: Observer>(policy: P, observer: O, deeds: &[Deed]) -> Ex
             Deed::Spawn(acts, quantum) => {
                 let task = quantum
                     .iter()
-                    .fold(acting(acts.clone()), |task, quantum| task.param(Param::Quantum(Fuel(*quantum))));
+                    .fold(acting(acts.clone(), u64::MAX), |task, quantum| task.param(Param::Quantum(Fuel(*quantum))));
                 ids.push(sched.spawn(task.detached()).unwrap());
                 Ok(())
             }
@@ -364,7 +334,7 @@ fn hogs_go_down_and_come_back_with_the_boost() {
     let policy = Mlfq::new(Fuel(10)).levels(3).boost(Fuel(150));
     let mut sched = Executor::builder().policy(policy).observer(Slices::default()).build();
     sched.spawn(endless()).unwrap();
-    sched.spawn(acting(vec![Act::Yield(4)])).unwrap();
+    sched.spawn(acting(vec![Act::Yield(4)], u64::MAX)).unwrap();
     sched.run_for(Budget::polls(7));
     sched.spawn(work([3])).unwrap();
     sched.run_for(Budget::polls(7));

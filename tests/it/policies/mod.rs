@@ -1,5 +1,6 @@
 //! The policies' promises, as properties over random task sets on plain futures.
 
+mod conduct;
 mod cyclic;
 mod edf;
 #[cfg(feature = "lottery")]

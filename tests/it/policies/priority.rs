@@ -1,5 +1,6 @@
 //! Fixed priorities: who may run before whom, equal shares within a level, and with ageing a bound on every wait.
 
+use super::conduct::{Act, Conduct, conduct, quantum};
 use crate::support::{Slices, endless, work};
 use fuelsched::policy::{Policy, Priority};
 use fuelsched::reason::{Param, PickReason};
@@ -13,67 +14,20 @@ use std::task::Poll;
 /// The highest priority of a random task.
 const TOP: u8 = 4;
 
-/// What a task does in one poll.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    /// Uses its grant and so much more.
-    Past(u64),
-    /// Uses so much of its grant, at most all, and gives the rest away.
-    Yield(u64),
-}
-
 /// How one random task behaves.
 #[derive(Clone, Debug)]
 struct Shape {
     /// Its priority.
     priority: u8,
-    /// Its quantum.
-    quantum: u64,
-    /// What it does in its polls, in turn.
-    acts: Vec<Act>,
-    /// After how many polls it ends.
-    polls: u64,
-    /// How long after its spawning it can first run.
-    delay: u64,
-    /// Its allowance: amount and period.
-    allowance: Option<(u64, u64)>,
+    /// What it does.
+    conduct: Conduct,
 }
 
 impl Shape {
     /// The task.
     fn task(&self, now: Fuel) -> Task {
-        let mut acts = self.acts.clone().into_iter().cycle();
-        let mut left = self.polls;
-        let task = Task::from_future(move |meter| {
-            poll_fn(move |_| {
-                if left == 0 {
-                    return Poll::Ready(Outcome::Returned(Vec::new()));
-                }
-                left -= 1;
-                let used = match acts.next() {
-                    Some(Act::Past(more)) => meter.grant().plus(Fuel(more)),
-                    Some(Act::Yield(some)) => {
-                        meter.yielding();
-                        meter.grant().min(Fuel(some))
-                    }
-                    None => Fuel::ZERO,
-                };
-                meter.record(meter.used().plus(used));
-                Poll::Pending
-            })
-        });
-        let task = task.param(Param::Quantum(Fuel(self.quantum))).param(Param::Priority(self.priority));
-        let task = task.start_at(now.plus(Fuel(self.delay))).detached();
-        match self.allowance {
-            Some((amount, period)) => task.replenishing(Fuel(amount), Fuel(period)),
-            None => task,
-        }
+        self.conduct.task(now).param(Param::Priority(self.priority))
     }
-}
-
-/// Quanta.
-fn quantum() -> impl Strategy<Value = u64> {
-    prop_oneof![3 => Just(1_000_u64), 1 => 1..20_u64, 2 => 1..5_000_u64]
 }
 
 /// Random shapes: small overshoots, now and then one of many quanta. Those on the highest level often have little to do, or
@@ -86,11 +40,8 @@ fn shape() -> impl Strategy<Value = Shape> {
     ];
     let acts = prop::collection::vec(act, 1..5);
     let polls = prop_oneof![2 => Just(u64::MAX), 2 => 0..20_u64];
-    let delay = prop_oneof![4 => Just(0), 1 => 0..20_000_u64];
     let allowance = prop::option::weighted(0.3, (1..5_000_u64, 1..60_000_u64));
-    (0..=TOP, quantum(), acts, polls, delay, allowance).prop_map(
-        |(priority, quantum, acts, polls, delay, allowance)| Shape { priority, quantum, acts, polls, delay, allowance },
-    )
+    (0..=TOP, conduct(acts, polls, allowance)).prop_map(|(priority, conduct)| Shape { priority, conduct })
 }
 
 /// What a host may do between steps.
@@ -319,7 +270,7 @@ impl Host {
 
     /// Spawns a task.
     fn spawn(&mut self, shape: &Shape) {
-        let (priority, quantum) = (shape.priority, shape.quantum);
+        let (priority, quantum) = (shape.priority, shape.conduct.quantum);
         self.sched.observer_mut().tasks.push(Known {
             priority,
             quantum,

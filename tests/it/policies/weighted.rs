@@ -4,42 +4,24 @@
 //! weights differs by at most `l_i / w_i + l_j / w_j`. "Any interval" is every pair of switches, so the largest and the
 //! smallest difference seen since both became ready is what is compared. All is multiplied by both weights, so that it is compared in integers.
 
+use super::conduct::{Act, Conduct, conduct, quantum};
 use crate::support::{Slices, endless, work};
 use fuelsched::policy::{Policy, Weighted};
 use fuelsched::reason::Param;
 use fuelsched::trace::{Observer, Slice};
-use fuelsched::{Budget, Executor, Fuel, Group, GroupId, Outcome, RunEnd, SliceEnd, Step, Task, TaskId, TaskState};
+use fuelsched::{Budget, Executor, Fuel, Group, GroupId, RunEnd, SliceEnd, Step, Task, TaskId, TaskState};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use std::future::poll_fn;
-use std::task::Poll;
-
-/// What a task does in one poll.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    /// Uses its grant and so much more.
-    Past(u64),
-    /// Uses so much of its grant, at most all, and gives the rest away.
-    Yield(u64),
-}
 
 /// How one random task behaves.
 #[derive(Clone, Debug)]
 struct Shape {
     /// Its weight.
     weight: u32,
-    /// Its quantum.
-    quantum: u64,
     /// Which group it is in, if that is one of [`GROUPS`].
     group: usize,
-    /// What it does in its polls, in turn.
-    acts: Vec<Act>,
-    /// After how many polls it ends.
-    polls: u64,
-    /// How long after its spawning it can first run.
-    delay: u64,
-    /// Its allowance: amount and period.
-    allowance: Option<(u64, u64)>,
+    /// What it does.
+    conduct: Conduct,
 }
 
 /// How many groups there are.
@@ -48,32 +30,7 @@ const GROUPS: usize = 2;
 impl Shape {
     /// The task.
     fn task(&self, groups: &[GroupId], now: Fuel) -> Task {
-        let mut acts = self.acts.clone().into_iter().cycle();
-        let mut left = self.polls;
-        let task = Task::from_future(move |meter| {
-            poll_fn(move |_| {
-                if left == 0 {
-                    return Poll::Ready(Outcome::Returned(Vec::new()));
-                }
-                left -= 1;
-                let used = match acts.next() {
-                    Some(Act::Past(more)) => meter.grant().plus(Fuel(more)),
-                    Some(Act::Yield(some)) => {
-                        meter.yielding();
-                        meter.grant().min(Fuel(some))
-                    }
-                    None => Fuel::ZERO,
-                };
-                meter.record(meter.used().plus(used));
-                Poll::Pending
-            })
-        });
-        let task = task.param(Param::Quantum(Fuel(self.quantum))).param(Param::Weight(self.weight));
-        let task = task.start_at(now.plus(Fuel(self.delay))).detached();
-        let task = match self.allowance {
-            Some((amount, period)) => task.replenishing(Fuel(amount), Fuel(period)),
-            None => task,
-        };
+        let task = self.conduct.task(now).param(Param::Weight(self.weight));
         match groups.get(self.group) {
             Some(group) => task.group(*group),
             None => task,
@@ -84,11 +41,6 @@ impl Shape {
 /// Weights: small ones, and now and then any.
 fn weight() -> impl Strategy<Value = u32> {
     prop_oneof![6 => 1..9_u32, 1 => 1..=u32::MAX, 1 => Just(u32::MAX)]
-}
-
-/// Quanta.
-fn quantum() -> impl Strategy<Value = u64> {
-    prop_oneof![3 => Just(1_000_u64), 1 => 1..20_u64, 2 => 1..5_000_u64]
 }
 
 /// Random shapes: small overshoots, now and then one of many quanta, and some that could not be paid in a century.
@@ -103,19 +55,12 @@ fn shape() -> impl Strategy<Value = Shape> {
         1 => Just(vec![Act::Past(1), Act::Past(1 << 62)]),
     ];
     let polls = prop_oneof![3 => Just(u64::MAX), 1 => 0..20_u64];
-    let delay = prop_oneof![4 => Just(0), 1 => 0..20_000_u64];
     let allowance = prop::option::weighted(0.15, (1..5_000_u64, 1..20_000_u64));
-    (weight(), quantum(), 0..GROUPS + 2, acts, polls, delay, allowance).prop_map(
-        |(weight, quantum, group, acts, polls, delay, allowance)| Shape {
-            weight,
-            quantum,
-            group,
-            acts,
-            polls,
-            delay,
-            allowance,
-        },
-    )
+    (weight(), 0..GROUPS + 2, conduct(acts, polls, allowance)).prop_map(|(weight, group, conduct)| Shape {
+        weight,
+        group,
+        conduct,
+    })
 }
 
 /// What a host may do between steps.
@@ -297,7 +242,7 @@ impl Host {
         let contestant = Contestant { level, weight: shape.weight, ..Contestant::default() };
         let bound = self.sched.observer_mut();
         bound.all.push(contestant);
-        bound.enlarge(GROUPS + self.ids.len(), shape.quantum, 0);
+        bound.enlarge(GROUPS + self.ids.len(), shape.conduct.quantum, 0);
         let task = shape.task(&self.groups, self.sched.now());
         self.ids.push(self.sched.spawn(task).unwrap());
     }
