@@ -18,7 +18,6 @@ use super::command::{Change, Command, HELP, Until, parse};
 use super::microscope::{Microscope, Stopped, Watch};
 use super::{obey, show};
 use crate::output;
-use crate::report::INTERRUPTED;
 use crate::run::Sched;
 use anyhow::Result;
 use fuelsched::TaskState;
@@ -29,14 +28,11 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
 use ratatui::{DefaultTerminal, Frame};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// The smallest screen that all of it fits on.
@@ -115,9 +111,21 @@ struct Hand {
     done: bool,
 }
 
+/// A flag that a signal raises. Here Ctrl-C is a key, and there are no other signals.
+#[cfg(not(unix))]
+pub(super) fn catch_interrupt() -> Result<Arc<AtomicBool>> {
+    crate::run::catch_interrupt()
+}
+
 /// A flag that a signal raises. A second one, should the first not be heeded in the middle of a long poll, ends the process; the terminal is
 /// put back before.
+#[cfg(unix)]
 pub(super) fn catch_interrupt() -> Result<Arc<AtomicBool>> {
+    use crate::report::INTERRUPTED;
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+    use std::sync::atomic::Ordering;
+    use std::thread;
     let raised = Arc::new(AtomicBool::new(false));
     let (mut signals, flag) = (Signals::new([SIGINT, SIGTERM])?, raised.clone());
     thread::Builder::new().name("signals".into()).spawn(move || {
