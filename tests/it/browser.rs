@@ -1,4 +1,4 @@
-//! The page of `--report` in a real browser, headless, with real keys and clicks: Chromium by its DevTools protocol
+//! The page of `--report` in a real browser, headless, with real keys and clicks, and traces in its DevTools: Chromium by its DevTools protocol
 //! (<https://chromedevtools.github.io/devtools-protocol/>), which is JSON in a web socket.
 //!
 //! Where there is no Chromium the tests say so and pass, unless `FUELSCHED_BROWSER` is set, as `.ci/browser` does. They leave pictures of what they
@@ -8,7 +8,7 @@ use crate::cli::{file, sched};
 use crate::html::place;
 use base64::Engine;
 use serde_json::{Value, json};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
@@ -590,5 +590,51 @@ fn how_long_it_takes() {
         }
         let bytes = fs::metadata(&path).expect("it is there").len();
         println!("{what}: {slices} slices, {bytes} bytes, there after {loaded} ms, frames {frames:.1?} ms");
+    }
+}
+
+/// Reads a trace with the trace engine of Chromium's DevTools, and says what is on each track of the tasks: its name, and how many spans.
+const READ_TRACE: &str = r#"(async whole => {
+    const engine = await import('devtools://devtools/bundled/models/trace/trace.js');
+    const model = engine.TraceModel.Model.createWithAllHandlers();
+    await model.parse(whole.traceEvents, {isFreshRecording: false, metadata: {}});
+    const tasks = model.parsedTrace(0).data.Renderer.processes.get(1);
+    return [...tasks.threads].map(([tid, thread]) => [tid, thread.name, thread.entries.length]);
+})"#;
+
+#[test]
+fn devtools_reads_traces_of_all_plans() {
+    let Some(mut browser) = Browser::start("traces") else {
+        return;
+    };
+    browser.tell("Page.navigate", json!({"url": "devtools://devtools/bundled/devtools_app.html"}));
+    let origin = |browser: &mut Browser| browser.run("location.origin") == "devtools://devtools";
+    assert!((0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        origin(&mut browser)
+    }));
+    let plans = fs::read_dir(format!("{}/docs/plans", env!("CARGO_MANIFEST_DIR"))).expect("the folder of plans");
+    for plan in plans.map(|plan| plan.expect("a plan").path().display().to_string()) {
+        for clock in ["fuel", "time"] {
+            let path = file("devtools.json", "");
+            sched(&["run", "-q", "--plan", &plan, "--trace", &path, "--trace-clock", clock]);
+            let whole: Value = serde_json::from_str(&fs::read_to_string(&path).expect("written")).expect("JSON");
+            let events = whole["traceEvents"].as_array().expect("a list");
+            let (mut names, mut spans) = (BTreeMap::new(), BTreeMap::<u64, u64>::new());
+            for event in events.iter().filter(|event| event["pid"] == 1) {
+                let track = event["tid"].as_u64().expect("a number");
+                match (event["ph"].as_str(), event["name"].as_str()) {
+                    (Some("M"), Some("thread_name")) => drop(names.insert(track, event["args"]["name"].clone())),
+                    (Some("X"), _) => *spans.entry(track).or_default() += 1,
+                    _ => {}
+                }
+            }
+            // A track without a span is not shown.
+            let expected: Vec<Value> = spans.iter().map(|(track, spans)| json!([track, names[track], spans])).collect();
+            let mut read = browser.run(&format!("{READ_TRACE}({whole})"));
+            let read = read.as_array_mut().expect("tracks");
+            read.sort_by_key(|track| track[0].as_u64());
+            assert_eq!(*read, expected, "{plan}, {clock}");
+        }
     }
 }
