@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   Recording ─► Event ─┬─ Spawned ─► the host's closure makes the task ─► Executor::spawn
-//!                       ├─ Slice ───► Executor::run_as_told ─► a Slice, compared
+//!                       ├─ Slice ───► Executor::run_as_told ─► a Slice, compared; what it spawns is taken in or refused as the entries behind it say
 //!                       ├─ Ended ───► the end that the observer was told, compared
 //!                       ├─ Idle ────► Executor::idle_as_told
 //!                       ├─ Control, Group ─► kill, suspend, refuel, set, add_group …
@@ -31,17 +31,29 @@ use crate::unit::{Fuel, GroupId, TaskId};
 use std::collections::{HashMap, VecDeque};
 use std::{fmt, io};
 
-/// The policy of a replay's executor. It takes all tasks with all parameters, and picks nobody: the recording says who runs.
-#[derive(Clone, Copy, Debug, Default)]
+/// Entries behind a slice that are read before it is run, at most: more than tasks spawn in a slice.
+const MOST_AHEAD: usize = 1 << 16;
+
+/// The policy of a replay's executor. It takes tasks in as the recording says, with all parameters, and picks nobody: the recording says who runs.
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub struct AsRecorded;
+pub struct AsRecorded {
+    /// Whether the next tasks are taken in; those after them are.
+    takes: VecDeque<bool>,
+}
 
 impl Policy for AsRecorded {
     fn name(&self) -> &'static str {
         "replay"
     }
     fn admit(&mut self, _id: TaskId, _params: &Params) -> Result<()> {
-        Ok(())
+        match self.takes.pop_front() {
+            Some(false) => {
+                let message = "it was refused when this was recorded".into();
+                Err(ErrorKind::Refused { policy: self.name(), message }.into())
+            }
+            _ => Ok(()),
+        }
     }
     fn ready(&mut self, _id: TaskId, _why: ReadyReason, _now: Fuel) {}
     fn pick(&mut self, _now: Fuel) -> Pick {
@@ -200,6 +212,8 @@ impl fmt::Display for Difference {
 pub struct Replay<R, F, O = ()> {
     /// What is replayed.
     recording: Recording<R>,
+    /// What was read of it beforehand.
+    ahead: VecDeque<Result<Event>>,
     /// Makes the tasks.
     make: F,
     /// What runs them.
@@ -220,8 +234,8 @@ impl<R: io::BufRead, F: FnMut(u64, u64) -> Result<Task>> Replay<R, F> {
 impl<R: io::BufRead, F: FnMut(u64, u64) -> Result<Task>, O: Observer> Replay<R, F, O> {
     /// A replay that is watched as a run is: by a [`Digest`](crate::trace), say, which is then that of the run.
     pub fn observed(recording: Recording<R>, make: F, observer: O) -> Replay<R, F, O> {
-        let sched = Executor::builder().policy(AsRecorded).observer((Ends::default(), observer)).build();
-        Replay { recording, make, sched, tasks: HashMap::new(), verdict: None }
+        let sched = Executor::builder().policy(AsRecorded::default()).observer((Ends::default(), observer)).build();
+        Replay { recording, ahead: VecDeque::new(), make, sched, tasks: HashMap::new(), verdict: None }
     }
 
     /// The clock by which tasks go, where the run that was recorded had a [simulated](crate::Clock::simulated) one; what another clock showed is in the
@@ -253,7 +267,7 @@ impl<R: io::BufRead, F: FnMut(u64, u64) -> Result<Task>, O: Observer> Replay<R, 
         if self.verdict.is_some() {
             return Ok(self.verdict.clone());
         }
-        let event = self.recording.next().unwrap_or_else(|| Err(read_before()))?;
+        let event = self.next()?;
         let switch = self.sched.totals().switches + 1;
         let about = about(&event);
         let label = about.and_then(|about| self.tasks.get(&about)).map_or(0, |(_, label)| *label);
@@ -268,10 +282,41 @@ impl<R: io::BufRead, F: FnMut(u64, u64) -> Result<Task>, O: Observer> Replay<R, 
         Ok(self.verdict.clone())
     }
 
+    /// The next entry.
+    fn next(&mut self) -> Result<Event> {
+        let read = self.ahead.pop_front().or_else(|| self.recording.next());
+        let event = read.unwrap_or_else(|| Err(read_before()))?;
+        if let Event::Slice { .. } = event {
+            self.look_ahead();
+        }
+        Ok(event)
+    }
+
+    /// Which of the tasks that a slice spawns are taken in stands behind the slice, and has to be known before.
+    fn look_ahead(&mut self) {
+        let takes = &mut self.sched.policy_mut().takes;
+        takes.clear();
+        for place in 0..MOST_AHEAD {
+            if place == self.ahead.len() {
+                match self.recording.next() {
+                    Some(read) => self.ahead.push_back(read),
+                    None => return,
+                }
+            }
+            match self.ahead[place] {
+                Ok(Event::Spawned { .. }) => takes.push_back(true),
+                Ok(Event::Refused) => takes.push_back(false),
+                Ok(Event::Ended { .. }) => {}
+                _ => return,
+            }
+        }
+    }
+
     /// Reads up to the next checksum, so that what was changed in the file is not taken for what went otherwise in the run.
     #[cold]
     fn look_for_damage(&mut self) -> Result<()> {
-        match self.recording.verify() {
+        let read = self.ahead.iter().position(Result::is_err).and_then(|place| self.ahead.remove(place));
+        match read.map_or_else(|| self.recording.verify(), |read| read.map(drop)) {
             Err(error) if matches!(error.kind(), ErrorKind::Recording { cut: false, .. }) => Err(error),
             _ => Ok(()),
         }
@@ -292,6 +337,8 @@ impl<R: io::BufRead, F: FnMut(u64, u64) -> Result<Task>, O: Observer> Replay<R, 
             }),
             Event::Control { spawn_index, control } => self.control(spawn_index, &control),
             Event::Group { id, control } => self.group(id, control),
+            // Whoever spawned it has been told.
+            Event::Refused => Ok(None),
             Event::Idle { until } => self.idle(until),
             Event::End { .. } => Ok(Some(Verdict::Same)),
         })
@@ -453,7 +500,7 @@ const fn about(event: &Event) -> Option<u64> {
         | Event::Ended { spawn_index, .. }
         | Event::Input { spawn_index, .. }
         | Event::Control { spawn_index, .. } => Some(*spawn_index),
-        Event::Group { .. } | Event::Idle { .. } | Event::End { .. } => None,
+        Event::Refused | Event::Group { .. } | Event::Idle { .. } | Event::End { .. } => None,
     }
 }
 

@@ -219,6 +219,7 @@ impl<P: Policy, O: Observer> Executor<P, O> {
                 Err(_) => continue,
             };
             if let Err(error) = spawned {
+                self.observer.refused(spawn_index);
                 join.end(Ending::of(&Outcome::Failed(error)));
             }
         }

@@ -118,6 +118,11 @@ pub trait Observer {
         let _ = task;
     }
 
+    /// A task that the task spawned as the `by`-th wanted to spawn in its last slice was not taken in: the policy refused it.
+    fn refused(&mut self, by: u64) {
+        let _ = by;
+    }
+
     /// The host did something to the task that was spawned as the `spawn_index`-th. What follows from it, such as its end, comes after.
     fn control(&mut self, spawn_index: u64, control: &Control) {
         let _ = (spawn_index, control);
@@ -221,6 +226,10 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.0.spawned(task);
         self.1.spawned(task);
     }
+    fn refused(&mut self, by: u64) {
+        self.0.refused(by);
+        self.1.refused(by);
+    }
     fn control(&mut self, spawn_index: u64, control: &Control) {
         self.0.control(spawn_index, control);
         self.1.control(spawn_index, control);
@@ -297,6 +306,11 @@ impl<A: Observer> Observer for Option<A> {
     fn spawned(&mut self, task: &Spawned) {
         if let Some(observer) = self {
             observer.spawned(task);
+        }
+    }
+    fn refused(&mut self, by: u64) {
+        if let Some(observer) = self {
+            observer.refused(by);
         }
     }
     fn control(&mut self, spawn_index: u64, control: &Control) {

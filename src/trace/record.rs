@@ -1,10 +1,10 @@
 //! Recordings: every decision of a run, and everything that its host did, in a file that a replay (`replay.rs`) runs again.
 //!
 //! A recording is made for the host that made the tasks: it names them by the order of spawning and by the host's own labels, and holds no
-//! module. This is version 2; version 1 had no entry 08:
+//! module. This is version 3; version 2 had no entry 09, version 1 no 08:
 //!
 //! ```text
-//! "fuelsched recording 2\n"     then  n  and n bytes of the host's: whatever it needs to make the tasks again
+//! "fuelsched recording 3\n"     then  n  and n bytes of the host's: whatever it needs to make the tasks again
 //! then entries, each of which begins with a byte:
 //! 1 cc bb aa ee                 a slice: see below
 //! 01  label                     the host spawned a task, the next in the order of spawning     (label: ±, against the last label)
@@ -15,6 +15,7 @@
 //! 06  index generation weight   a group was given a weight
 //! 07  index generation fuel     a group was refuelled
 //! 08  task  n bytes             came in from outside to a task, in the slice that follows: a clock's time, random bytes, input
+//! 09                            a task that was spawned in the slice before was not taken in: the policy refused it
 //! 10  task                      the host killed a task
 //! 11  task                      stopped it
 //! 12  task                      suspended it
@@ -55,9 +56,9 @@ use std::collections::HashMap;
 /// The first line of every recording, up to the version.
 const MAGIC: &[u8] = b"fuelsched recording ";
 /// The version that is written here.
-const VERSION: &str = "2";
-/// An older version, which is read as well.
-const VERSION_1: &str = "1";
+const VERSION: &str = "3";
+/// Older versions, which are read as well.
+const OLDER: [&str; 2] = ["1", "2"];
 
 /// The first byte of a slice has this bit.
 const SLICE: u8 = 0x80;
@@ -98,6 +99,8 @@ const GROUP_WEIGHT: u8 = 0x06;
 const GROUP_REFUEL: u8 = 0x07;
 /// Something came in from outside.
 const INPUT: u8 = 0x08;
+/// A spawned task was not taken in.
+const REFUSED: u8 = 0x09;
 /// The host killed a task.
 const KILL: u8 = 0x10;
 /// It stopped one.
@@ -158,6 +161,8 @@ pub enum Event {
         /// What.
         bytes: Vec<u8>,
     },
+    /// A task that was spawned in the slice before was not taken in.
+    Refused,
     /// The host did something to a task.
     Control {
         /// The task.

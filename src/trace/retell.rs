@@ -111,7 +111,7 @@ impl<R: io::BufRead> Retelling<R> {
             Event::Input { spawn_index, bytes } => What::Input { task: spawn_index, bytes: bytes.len() as u64 },
             Event::Control { spawn_index, control } => What::Control { task: spawn_index, act: Act::of(&control) },
             Event::Group { id, control } => What::Group { id, act: GroupAct::of(&control) },
-            Event::End { .. } => return,
+            Event::Refused | Event::End { .. } => return,
         };
         self.hand_on(what, sink);
     }

@@ -25,6 +25,36 @@ fn schedule(mut report: Value) -> Value {
 }
 
 #[test]
+fn a_child_that_the_policy_refused_is_refused_again() {
+    let folder = Folder::new("recording-refused");
+    // Spawns two children, of which the policy has no room for the second, and returns what became of both.
+    let spawner = r#"(module
+        (import "sched" "spawn" (func $spawn (param i32 i32 i32 i32) (result i32)))
+        (import "sched" "join" (func $join (param i32 i32) (result i32)))
+        (memory (export "memory") 1) (data (i32.const 0) "child")
+        (func $became (param $child i32) (result i32)
+            (drop (call $join (local.get $child) (i32.const 16)))
+            (i32.load (i32.const 16)))
+        (func (export "main") (result i32 i32) (local $first i32) (local $second i32)
+            (local.set $first (call $spawn (i32.const 0) (i32.const 5) (i32.const 8) (i32.const 0)))
+            (local.set $second (call $spawn (i32.const 0) (i32.const 5) (i32.const 8) (i32.const 0)))
+            (call $became (local.get $first)) (call $became (local.get $second))))"#;
+    fs::write(folder.file("spawner.wat"), spawner).unwrap();
+    fs::write(folder.file("child.wat"), r#"(module (func (export "main")))"#).unwrap();
+    let plan = "quantum = 100_000\n[policy]\nname = \"edf\"\n[[task]]\nmodule = \"spawner.wat\"\nspawns = [\"child\"]\n\
+        [[task]]\nname = \"child\"\nmodule = \"child.wat\"\non-spawn = true\nperiod = 100\nruntime = 60\n";
+    fs::write(folder.file("plan.toml"), plan).unwrap();
+    let recording = folder.file("run.rec");
+    let ran = report(&["run", "--plan", &folder.file("plan.toml"), "--record", &recording]);
+    // 0 is returned, 7 never started.
+    assert_eq!(ran["tasks"][0]["values"], serde_json::json!(["0", "7"]));
+    let replayed = report(&["run", "--replay", &recording]);
+    assert_eq!((&replayed["ended_by"], &replayed["digest"]), (&Value::from("replay"), &ran["digest"]));
+    assert_eq!(schedule(replayed), schedule(ran));
+    assert_eq!(sched(&["trace", &recording]).code, 0);
+}
+
+#[test]
 fn every_plan_of_the_documents_is_replayed_as_it_ran() {
     let folder = Folder::new("recording-plans");
     let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plans");
@@ -112,7 +142,7 @@ fn a_file_that_is_no_recording_is_refused() {
     let wrong = [
         (empty.as_str(), "the file is empty"),
         (&foreign, "it does not say what was run"),
-        (&newer, "a recording of version 7, and this build reads versions 1 and 2"),
+        (&newer, "a recording of version 7, and this build reads versions 1, 2 and 3"),
         ("wasm/fib.wat", "not a recording"),
         ("no/such.rec", "No such file"),
         ("wasm", "Is a directory"),

@@ -638,7 +638,7 @@ fn what_is_no_recording_is_refused() {
     assert_eq!(error(b""), "not a recording: the file is empty");
     assert_eq!(error(b"\0asm"), "not a recording: it does not begin with \"fuelsched recording\"");
     assert_eq!(error(b"fuelsched recording \n"), "not a recording: its first line has no version");
-    assert_eq!(error(b"fuelsched recording 7\n"), "a recording of version 7, and this build reads versions 1 and 2");
+    assert_eq!(error(b"fuelsched recording 7\n"), "a recording of version 7, and this build reads versions 1, 2 and 3");
     assert_eq!(error(b"fuelsched rec"), "cut off after switch 0: the file ends in the middle of an entry, at byte 13");
     // A header of 2^63 bytes takes up none.
     let long =

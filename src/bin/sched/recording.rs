@@ -242,7 +242,8 @@ fn task_reports(plan: &Plan, jobs: &[Job], ended: Vec<Ended>, watch: &Watch, sho
     };
     let there = jobs.iter().enumerate().filter(|(_, job)| !plan.tasks[job.task].on_spawn);
     let mut all: Vec<TaskReport> = there.map(|(id, job)| report(id, job, None)).collect();
-    for (label, name, task) in shop.spawned() {
+    // One that the policy refused was never there.
+    for (label, name, task) in shop.spawned().into_iter().filter(|(label, ..)| last.contains_key(label)) {
         let job = jobs.iter().find(|job| job.task == task);
         all.extend(job.map(|job| report(label as usize, job, Some(name))));
     }

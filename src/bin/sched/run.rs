@@ -102,6 +102,11 @@ impl Observer for Watch {
         self.record.spawned(task);
     }
 
+    fn refused(&mut self, by: u64) {
+        self.record.refused(by);
+        self.seen.refused(by);
+    }
+
     fn group(&mut self, id: GroupId, control: &GroupControl) {
         self.record.group(id, control);
         self.events.group(id, control);

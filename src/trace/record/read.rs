@@ -2,8 +2,8 @@
 
 use super::{
     CHECK, END, ENDED, ENDS, Event, GROUP_ADD, GROUP_REFUEL, GROUP_REMOVE, GROUP_WEIGHT, IDLE, INPUT, KILL, Known,
-    LESS, MAGIC, MORE, NAMED_TASK, NEXT_TASK, OTHER_GRANT, REFUEL, RESUME, SET, SET_GLOBAL, SLICE, SPAWNED, STOP,
-    SUSPEND, Sum, TYPES, USED, VERSION, VERSION_1, WHOSE, WRITE_MEMORY, unfolded,
+    LESS, MAGIC, MORE, NAMED_TASK, NEXT_TASK, OLDER, OTHER_GRANT, REFUEL, REFUSED, RESUME, SET, SET_GLOBAL, SLICE,
+    SPAWNED, STOP, SUSPEND, Sum, TYPES, USED, VERSION, WHOSE, WRITE_MEMORY, unfolded,
 };
 use crate::account::Group;
 use crate::error::{Error, ErrorKind, Result};
@@ -201,11 +201,13 @@ impl<R: io::BufRead> Recording<R> {
         }
         let version = self.version().map_err(|fault| self.error(fault, 0))?;
         match version.as_str() {
-            VERSION | VERSION_1 => Ok(()),
+            VERSION => Ok(()),
+            older if OLDER.contains(&older) => Ok(()),
             "" => Err(not("its first line has no version").into()),
             other => {
+                let older = OLDER.join(", ");
                 let message =
-                    format!("a recording of version {other}, and this build reads versions {VERSION_1} and {VERSION}");
+                    format!("a recording of version {other}, and this build reads versions {older} and {VERSION}");
                 Err(ErrorKind::NotARecording { message }.into())
             }
         }
@@ -275,6 +277,7 @@ impl<R: io::BufRead> Recording<R> {
             }
             GROUP_ADD..=GROUP_REFUEL => self.group(head),
             INPUT => Ok(Event::Input { spawn_index: self.task()?, bytes: self.input.text()? }),
+            REFUSED => Ok(Event::Refused),
             KILL..=SET_GLOBAL => self.control(head),
             END => self.end(),
             _ => damaged(format!("there is no entry of the kind {head:#04x}")),

@@ -2,8 +2,8 @@
 
 use super::{
     CHECK, CHECK_EVERY, END, ENDED, ENDS, GROUP_ADD, GROUP_REFUEL, GROUP_REMOVE, GROUP_WEIGHT, IDLE, INPUT, KILL,
-    Known, LESS, MAGIC, MORE, NAMED_TASK, NEXT_TASK, OTHER_GRANT, REFUEL, RESUME, SET, SET_GLOBAL, SLICE, SPAWNED,
-    STOP, SUSPEND, Sum, TYPES, VERSION, WRITE_MEMORY, folded,
+    Known, LESS, MAGIC, MORE, NAMED_TASK, NEXT_TASK, OTHER_GRANT, REFUEL, REFUSED, RESUME, SET, SET_GLOBAL, SLICE,
+    SPAWNED, STOP, SUSPEND, Sum, TYPES, VERSION, WRITE_MEMORY, folded,
 };
 use crate::reason::{Control, Param};
 use crate::trace::{Ended, GroupControl, Observer, Slice, Spawned};
@@ -285,6 +285,11 @@ impl<W: io::Write> Observer for Recorder<W> {
 
     fn records(&self) -> bool {
         true
+    }
+
+    fn refused(&mut self, _by: u64) {
+        self.buffer.push(REFUSED);
+        self.close();
     }
 
     fn input(&mut self, spawn_index: u64, bytes: &[u8]) {

@@ -52,6 +52,10 @@ impl Observer for Seen {
         }
     }
 
+    fn refused(&mut self, by: u64) {
+        self.since.push(format!("task {by} wanted to spawn another, which was not taken in"));
+    }
+
     fn woken(&mut self, id: TaskId, by: WokenBy) {
         let by = match by {
             WokenBy::Task(task) => format!("by task {task}"),
