@@ -2,18 +2,24 @@
 
 use crate::cli::{Run, command, file, sched};
 use std::io::{BufRead as _, Read as _, Write as _};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
-/// What a script prints with these words.
-fn script(commands: &str, words: &[&str]) -> Run {
-    let mut child = command()
+/// The binary, which takes a script on its standard input.
+fn started(words: &[&str]) -> Child {
+    command()
         .args([&["step", "--script", "-"], words].concat())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("the binary starts");
-    child.stdin.take().expect("piped").write_all(commands.as_bytes()).expect("it reads");
+        .expect("the binary starts")
+}
+
+/// What a script prints with these words.
+fn script(commands: &str, words: &[&str]) -> Run {
+    let mut child = started(words);
+    // One that has ended before it has read all does so for a reason of its own.
+    let _ = child.stdin.take().expect("piped").write_all(commands.as_bytes());
     Run::from(child.wait_with_output().expect("it ends"))
 }
 
@@ -280,13 +286,7 @@ fn a_limit_of_the_run_is_heeded() {
 fn ctrl_c_ends_a_script() {
     // One that runs for ever, and one that waits for an hour.
     for words in [&["wasm/spin.wat"][..], &["--run-time", "2h", "wasm/sleeper.wat=3_600_000_000_000,1"]] {
-        let mut child = command()
-            .args([&["step", "--script", "-"], words].concat())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        let mut child = started(words);
         let mut commands = child.stdin.take().expect("piped");
         commands.write_all(b"step\nuntil end\ntasks\n").expect("it reads");
         // The first step is shown once the signals are caught.
