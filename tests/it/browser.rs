@@ -457,6 +457,24 @@ fn the_chart_works_by_mouse() {
 }
 
 #[test]
+fn a_slice_tells_what_it_sent_and_received() {
+    let Some(mut browser) = Browser::start("messages") else {
+        return;
+    };
+    let path = page("messages.html", &["--plan", "docs/plans/channels.toml"]);
+    browser.open(&path, (1280, 900), "light");
+    for (passed, said) in [(0, "Sentnumbers 0"), (1, "Receivednumbers 0"), (8, "Sentnumbers 4")] {
+        let data = "JSON.parse(document.getElementById('data').textContent)";
+        let i = browser.run(&format!("{data}.messages.slice[{passed}]")).as_u64().expect("a slice");
+        let (at, title) = slice(&mut browser, i as usize);
+        browser.click(at);
+        assert_eq!(browser.text("#details h3"), title);
+        assert!(browser.text("#details dl").contains(said), "{said}");
+    }
+    browser.is_well();
+}
+
+#[test]
 fn the_theme_and_the_order_of_tasks_are_chosen() {
     let Some(mut browser) = Browser::start("theme") else { return };
     let path = page("theme.html", &["--plan", "docs/plans/weighted.toml"]);

@@ -214,6 +214,21 @@ fn shares_are_held_against_what_each_policy_promises() {
 }
 
 #[test]
+fn messages_are_there_with_the_slices_that_passed_them() {
+    let path = place("messages.html");
+    assert_eq!(sched(&["run", "-q", "--plan", "docs/plans/channels.toml", "--report", &path]).code, 0);
+    let page = read(&path);
+    let column = |name: &str| numbers(&page.data["messages"][name]);
+    assert!(column("channel").iter().all(|word| page.data["words"][*word as usize] == "numbers"));
+    assert_eq!(column("number"), [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]);
+    assert_eq!(column("sent"), [1, 0, 1, 0, 1, 0, 1, 0, 1, 0]);
+    // The first task sends, the second receives.
+    let rows = page.column("row");
+    let of: Vec<u64> = column("slice").iter().map(|slice| rows[*slice as usize]).collect();
+    assert_eq!(of, [0, 1, 0, 1, 0, 1, 0, 1, 0, 1]);
+}
+
+#[test]
 fn by_fuel_a_page_is_the_same_byte_by_byte() {
     let page = |name: &str| {
         let path = place(name);

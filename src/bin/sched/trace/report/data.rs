@@ -3,7 +3,7 @@
 //! Columns of numbers rather than objects: twenty thousand slices are some 600 KB so. A row that is no task's stands for all tasks that have no row.
 
 use super::Page;
-use super::gather::{Gathered, Kept};
+use super::gather::{Gathered, Kept, Passed};
 use crate::trace::timeline::Cells;
 use fuelsched::Fuel;
 use serde_json::{Value, json};
@@ -60,6 +60,7 @@ pub(super) fn data(page: &Page) -> String {
         "rows": row_names(gathered, &rows),
         "slices": slices(gathered, &rows),
         "waits": waits(gathered, &rows),
+        "messages": messages(gathered),
         "idle": gathered.idle.iter().flat_map(|(from, to)| [from, to]).collect::<Vec<_>>(),
         "cells": cells(gathered, &rows),
     });
@@ -137,6 +138,17 @@ fn waits(gathered: &Gathered, rows: &Rows) -> Value {
     }
     let [row, from, to, on] = columns;
     json!({ "row": row, "from": from, "to": to, "on": on })
+}
+
+/// What slices sent and received.
+fn messages(gathered: &Gathered) -> Value {
+    let column = |of: fn(&Passed) -> u64| gathered.messages.iter().map(of).collect::<Vec<_>>();
+    json!({
+        "slice": column(|passed| passed.slice as u64),
+        "channel": column(|passed| passed.channel as u64),
+        "number": column(|passed| passed.number),
+        "sent": column(|passed| u64::from(passed.sent)),
+    })
 }
 
 /// The cells of all slices, where there are more of them than are kept by themselves: for each row pairs of a place and an amount.

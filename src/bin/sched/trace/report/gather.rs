@@ -14,6 +14,8 @@ use std::collections::HashMap;
 pub(super) const MOST_SLICES: usize = 20_000;
 /// Idle times that are.
 const MOST_IDLE: usize = 20_000;
+/// Messages that are.
+const MOST_MESSAGES: usize = 20_000;
 /// Decimal digits to which amounts are counted.
 const DIGITS: u8 = 4;
 
@@ -32,11 +34,15 @@ pub(super) struct Gathered {
     pub(super) slices: Vec<Kept>,
     /// What tasks with a row waited for.
     pub(super) waits: Vec<Wait>,
+    /// What they sent and received.
+    pub(super) messages: Vec<Passed>,
+    /// What the slice that follows sent and received.
+    passed: Vec<Passed>,
     /// When nobody could run: from, and until.
     pub(super) idle: Vec<(u64, u64)>,
     /// From when on nothing is kept by itself.
     pub(super) exact_until: Option<u64>,
-    /// The words that slices and waits speak of.
+    /// The words that slices, waits and messages speak of.
     pub(super) words: Words,
     /// Fuel of the slices.
     pub(super) fuel: Amounts,
@@ -145,6 +151,19 @@ pub(super) struct Wait {
     pub(super) on: usize,
 }
 
+/// A message that a slice sent or received.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Passed {
+    /// The slice, by its place among those that are kept.
+    pub(super) slice: usize,
+    /// The channel, as a word.
+    pub(super) channel: usize,
+    /// The message's number in it.
+    pub(super) number: u64,
+    /// Whether it was sent.
+    pub(super) sent: bool,
+}
+
 /// Words by number, each once. There are as many as there are reasons, and as events can speak of.
 #[derive(Debug, Default)]
 pub(super) struct Words {
@@ -231,6 +250,8 @@ impl Gathered {
             places: HashMap::new(),
             slices: Vec::new(),
             waits: Vec::new(),
+            messages: Vec::new(),
+            passed: Vec::new(),
             idle: Vec::new(),
             exact_until: None,
             words: Words::default(),
@@ -264,6 +285,10 @@ impl Gathered {
                 self.end_wait(task, at);
             }
             What::Ran(poll) => self.ran(at, event.time, &poll, names),
+            What::Message { channel, number, sent, .. } if self.exact_until.is_none() => {
+                let (slice, channel) = (self.slices.len(), self.words.number(names.get(channel)));
+                self.passed.push(Passed { slice, channel, number, sent });
+            }
             What::Waits { task, on } => self.waits(task, &format!("waits {}", on.show(names))),
             What::Ended { task, outcome, .. } => {
                 self.end_wait(task, at);
@@ -299,9 +324,12 @@ impl Gathered {
         self.clocked(time, poll);
         let place = self.places.get(&poll.task).copied();
         place.map_or(&mut self.others, |place| &mut self.tasks[place]).add(poll);
-        if !self.keeps(at, self.slices.len() < MOST_SLICES) {
+        let passed = std::mem::take(&mut self.passed);
+        let room = self.slices.len() < MOST_SLICES && self.messages.len() + passed.len() <= MOST_MESSAGES;
+        if !self.keeps(at, room) {
             return;
         }
+        self.messages.extend(passed);
         let (why, stop) = (self.words.number(&poll.why.show(names)), self.words.number(poll.stop.name()));
         let (charged, nanos) = (poll.charged().0, poll.length.nanos());
         let Poll { grant, used, number, .. } = *poll;

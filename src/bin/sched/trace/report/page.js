@@ -52,7 +52,7 @@
   });
 
   // ---- What is drawn.
-  const { rows, slices, waits, idle, cells, words, end: runEnd, exactUntil } = data;
+  const { rows, slices, waits, messages, idle, cells, words, end: runEnd, exactUntil } = data;
   const count = slices.at.length;
   const hasIdle = idle.length > 0 || (cells && cells.idle.length > 0);
   const lines = rows.length + (hasIdle ? 1 : 0);
@@ -69,6 +69,14 @@
   const sliceRows = byRow(slices.row, i => i);
   const waitRows = byRow(waits.row, i => i);
   const waitEnd = i => waits.to[i] ?? runEnd;
+  // Messages come in the order of their slices.
+  const messagesOf = (i, sent) => {
+    const all = [];
+    for (let k = firstWhere(messages.slice, slice => slice >= i); messages.slice[k] === i; k++) {
+      if (messages.sent[k] === sent) all.push(`${words[messages.channel[k]]} ${number(messages.number[k])}`);
+    }
+    return all.length > 10 ? [...all.slice(0, 10), `and ${number(all.length - 10)} more`] : all;
+  };
 
   // Stretches of which only sums are known, from where single slices end: [from, to, amount]. What is in single slices is taken off the first.
   const stretches = (pairs, known) => {
@@ -422,6 +430,10 @@
       if (why) pairs.push(['Picked because', why]);
       pairs.push(['Granted', `${number(slices.grant[i])} fuel`], ['Used', `${number(slices.used[i])} fuel`]);
       pairs.push(['Overshoot', `${number(Math.max(0, slices.used[i] - slices.grant[i]))} fuel`], ['Stopped', words[slices.stop[i]]]);
+      for (const [term, sent] of [['Received', 0], ['Sent', 1]]) {
+        const passed = messagesOf(i, sent);
+        if (passed.length > 0) pairs.push([term, passed.join(', ')]);
+      }
       const w = waitRows[row] && waitRows[row][firstWhere(waitRows[row], j => waits.from[j] >= ends[i])];
       if (w !== undefined && waits.from[w] === ends[i]) pairs.push(['Then', `${words[waits.on[w]]}, ${waitTime(w)}`]);
       if (slices.ns) pairs.push(['Took', time(slices.ns[i])]);
