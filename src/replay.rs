@@ -347,6 +347,8 @@ impl<R: io::BufRead, F: FnMut(u64, u64) -> Result<Task>, O: Observer> Replay<R, 
     /// Spawns a task, unless another task has just done so.
     fn spawn(&mut self, spawn_index: u64, label: u64) -> Result<()> {
         if self.sched.observer().0.1.is_empty() {
+            // Whom the host spawned was taken in.
+            self.sched.policy_mut().takes.clear();
             let task = (self.make)(label, spawn_index)?.label(label);
             self.sched.spawn(task)?;
         }

@@ -218,6 +218,21 @@ fn what_came_from_outside_is_in_the_way_of_going_back() {
     assert!(run.out.contains("error: there is no way back: tasks had the use of folders"), "{}", run.out);
 }
 
+#[test]
+fn an_export_may_be_called_as_an_index_is_written() {
+    let module = file(
+        "called-at.wat",
+        r#"(module (memory (export "@1") 1) (global (export "@0") (mut i32) (i32.const 7)) (func (export "main") (loop (br 0))))"#,
+    );
+    let words = ["--quantum", "100", module.as_str()];
+    let shown = done(
+        &["step", "global 0 @0", "setglobal 0 @0 i32 8", "global 0 @0", "poke 0 0 2a @1", "memory 0 0 1 @1"],
+        &words,
+    );
+    assert!(shown.contains("@0 = 7 (i32)\n") && shown.contains("@0 = 8 (i32)\n"), "{shown}");
+    assert!(shown.ends_with("00000000  2a                                               *\n"), "{shown}");
+}
+
 #[cfg(feature = "debug")]
 #[test]
 fn what_is_not_exported_can_be_seen_where_guests_are_instrumented() {
@@ -251,7 +266,7 @@ granted 100, used 100; then preempted
         "there is no memory @1\n",
         "private.wat: there is no global 3\n",
         "the global '@2' holds a reference",
-        "@0 is not exported, so it can be looked at, and not changed\n",
+        "private.wat: no memory is exported as '@0'\n",
     ] {
         assert!(run.code == 1 && run.out.contains(part), "{part}: {run:?}");
     }
@@ -266,9 +281,9 @@ fn a_build_that_cannot_instrument_guests_says_so() {
     let said = "this build can show only what guests export; cargo build --release --features debug makes one";
     let flag = script("step", &["--debug", "wasm/main.wat"]);
     assert!(flag.code == 2 && flag.out.is_empty() && flag.err.contains(said), "{flag:?}");
-    let run = script("step\ninsides main\nglobal main @0\nmemory main 0 1 @0\npoke main 0 00 @0", &TWO);
+    let run = script("step 2\ninsides main\nglobal main @0\nmemory main 0 1 @0\npoke main 0 00 @0", &TWO);
     assert!(run.code == 1 && run.out.matches(said).count() == 3, "{run:?}");
-    assert!(run.out.ends_with("@0 is not exported, so it can be looked at, and not changed\n"), "{run:?}");
+    assert!(run.out.ends_with("no memory is exported as '@0'\n"), "{run:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::microscope::{Microscope, Stopped};
 use crate::output;
 use fuelsched::policy::{NOBODY, Policy as _};
 use fuelsched::reason::InWindow;
-use fuelsched::{Fuel, TaskState};
+use fuelsched::{ErrorKind, Fuel, TaskState};
 use std::fmt::Write as _;
 
 /// The most bytes of a memory that are shown at once.
@@ -45,9 +45,12 @@ pub(super) fn show(microscope: &mut Microscope<'_>, show: &Show) -> Result<Strin
         Show::Memory(task, export, from, length) => memory(microscope, task, export, *from, *length)?,
         Show::Global(task, export) => {
             let id = microscope.id(task)?;
-            let value = match private(export) {
-                Some(index) => insides::global(microscope, id, index)?,
-                None => microscope.session.sched.global(id, export).map_err(|error| error.to_string())?,
+            let value = match microscope.session.sched.global(id, export) {
+                Err(error) => match private(export, &error) {
+                    Some(index) => insides::global(microscope, id, index)?,
+                    None => return Err(error.to_string()),
+                },
+                Ok(value) => value,
             };
             format!("{export} = {value} ({})\n", value.ty())
         }
@@ -244,11 +247,13 @@ pub(super) fn memory(
         ));
     }
     let id = microscope.id(task)?;
-    let bytes = match private(export) {
-        Some(index) => insides::memory(microscope, id, index, from, length)?,
-        None => {
-            let sched = &mut microscope.session.sched;
-            let size = sched.memory_size(id, export).map_err(|error| error.to_string())?;
+    let sched = &mut microscope.session.sched;
+    let bytes = match sched.memory_size(id, export) {
+        Err(error) => match private(export, &error) {
+            Some(index) => insides::memory(microscope, id, index, from, length)?,
+            None => return Err(error.to_string()),
+        },
+        Ok(size) => {
             let mut bytes = vec![0; in_reach(export, size, from, length)?];
             sched.read_memory(id, export, from, &mut bytes).map_err(|error| error.to_string())?;
             bytes
@@ -272,9 +277,10 @@ pub(super) fn in_reach(memory: &str, size: usize, from: usize, length: usize) ->
     if reach > 0 { Ok(reach) } else { Err(there()) }
 }
 
-/// The index of what is not exported and written as `@1`.
-fn private(export: &str) -> Option<u32> {
-    export.strip_prefix('@').and_then(|index| index.parse().ok())
+/// The index of what is written as `@1`, where nothing is exported under that name.
+fn private(export: &str, error: &fuelsched::Error) -> Option<u32> {
+    let missing = matches!(error.kind(), ErrorKind::NoSuchMemory { .. } | ErrorKind::NoSuchGlobal { .. });
+    export.strip_prefix('@').filter(|_| missing).and_then(|index| index.parse().ok())
 }
 
 /// What a task has printed.
