@@ -2,7 +2,11 @@
 
 use crate::cli::{Run, command, file, sched};
 use std::io::{BufRead as _, Read as _, Write as _};
+#[cfg(unix)]
+use std::process::Command;
 use std::process::{Child, Stdio};
+#[cfg(target_os = "linux")]
+use std::sync::{Arc, Mutex};
 
 /// The binary, which takes a script on its standard input.
 fn started(words: &[&str]) -> Child {
@@ -310,12 +314,135 @@ fn ctrl_c_ends_a_script() {
         shown.read_line(&mut line).expect("it prints");
         std::thread::sleep(std::time::Duration::from_millis(100));
         let pid = child.id().to_string();
-        assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill is there").success());
+        assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill is there").success());
         let mut rest = String::new();
         shown.read_to_string(&mut rest).expect("it prints");
         assert_eq!(child.wait().expect("it ends").code(), Some(130), "{words:?}: {rest}");
         assert!(rest.ends_with("interrupted\n") && !rest.contains("> tasks"), "{words:?}: {rest}");
     }
+}
+
+/// The microscope on a terminal of 80 columns and 24 lines, which util-linux's `script` makes.
+#[cfg(target_os = "linux")]
+struct Screen {
+    /// `script`.
+    child: Child,
+    /// What it has shown.
+    shown: Arc<Mutex<Vec<u8>>>,
+    /// The number of the process.
+    pid: String,
+}
+
+#[cfg(target_os = "linux")]
+impl Screen {
+    /// Opens it; nothing, and a line about it, where there is no `script`.
+    fn open(name: &str, words: &str) -> Option<Screen> {
+        let there = Command::new("script").arg("--version").stdout(Stdio::null()).status();
+        if !there.is_ok_and(|status| status.success()) {
+            println!("skipped: there is no `script`");
+            return None;
+        }
+        let pid = file(name, "");
+        let sched = env!("CARGO_BIN_EXE_sched");
+        let line = format!("stty rows 24 cols 80; echo $$ > '{pid}'; exec '{sched}' step {words}");
+        let mut child = Command::new("script")
+            .args(["-qefc", &line, "/dev/null"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("TERM", "xterm")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("script starts");
+        let (shown, mut out) = (Arc::new(Mutex::new(Vec::new())), child.stdout.take().expect("piped"));
+        let kept = shown.clone();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(read @ 1..) = out.read(&mut bytes) {
+                kept.lock().unwrap().extend_from_slice(&bytes[..read]);
+            }
+        });
+        Some(Screen { child, shown, pid })
+    }
+
+    /// Waits until this is shown.
+    fn shows(&self, text: &str) {
+        let there = || String::from_utf8_lossy(&self.shown.lock().unwrap()).contains(text);
+        let came = (0..600).any(|_| there() || sleep(50));
+        assert!(came, "{text}: {}", String::from_utf8_lossy(&self.shown.lock().unwrap()));
+    }
+
+    /// Presses keys.
+    fn press(&mut self, keys: &str) {
+        let keyboard = self.child.stdin.as_mut().expect("piped");
+        keyboard.write_all(keys.as_bytes()).and_then(|()| keyboard.flush()).expect("it listens");
+    }
+
+    /// Waits for the end: the exit code. The terminal is put back.
+    fn ends(mut self) -> Option<i32> {
+        let ended = (0..600).find_map(|_| self.child.try_wait().expect("it is there").or_else(|| none_after(50)));
+        self.shows("\u{1b}[?1049l");
+        ended.and_then(|status| status.code())
+    }
+}
+
+/// Nobody is left behind by a test that fails.
+#[cfg(target_os = "linux")]
+impl Drop for Screen {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|status| status.is_some()) {
+            return;
+        }
+        let pid = std::fs::read_to_string(&self.pid).unwrap_or_default();
+        let _ = Command::new("kill").args(["-KILL", pid.trim()]).status();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits so many milliseconds.
+#[cfg(target_os = "linux")]
+fn sleep(millis: u64) -> bool {
+    std::thread::sleep(std::time::Duration::from_millis(millis));
+    false
+}
+
+/// Nothing, after so many milliseconds.
+#[cfg(target_os = "linux")]
+fn none_after<T>(millis: u64) -> Option<T> {
+    sleep(millis);
+    None
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_screen_can_be_left_while_a_task_waits() {
+    let words = "--run-time 2h wasm/sleeper.wat=3_600_000_000_000,1";
+    let Some(mut screen) = Screen::open("waits.pid", words) else {
+        return;
+    };
+    screen.shows("sleeper");
+    screen.press("e");
+    screen.shows("running:");
+    screen.press("\u{1b}");
+    screen.shows("interrupted");
+    screen.press("q");
+    assert_eq!(screen.ends(), Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_signal_puts_the_terminal_back() {
+    let Some(mut screen) = Screen::open("spins.pid", "--quantum 4_000_000_000_000_000 wasm/spin.wat") else {
+        return;
+    };
+    screen.shows("spin");
+    screen.press("e");
+    let pid = std::fs::read_to_string(&screen.pid).expect("written").trim().to_string();
+    for _ in 0..2 {
+        sleep(300);
+        assert!(Command::new("kill").arg(&pid).status().expect("kill is there").success());
+    }
+    assert_eq!(screen.ends(), Some(130));
 }
 
 #[test]
